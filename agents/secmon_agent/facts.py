@@ -1,0 +1,357 @@
+"""The vocabulary: what an agent can say about a machine, one frozen Struct per section.
+
+Rules that hold for every field:
+
+- A field that could not be determined stays `UNSET` and is left out of the encoding; it is never null and never a default.
+- Facts are instants and settings, never ages or volatile values (uptime, free space, ephemeral ports).
+- Lists are sets: they are sorted when a section is encoded, so their order carries no meaning.
+- No user names of people, command lines or window titles; an account of a person is named by its uid or SID.
+- A field never changes its meaning; a new meaning is a new name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+Family = Literal["linux", "windows"]
+Reach = Literal["loopback", "network"]
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """Base of everything that travels inside a section."""
+
+
+class Host(Fact):
+    """Section `host`: what the machine is."""
+
+    hostname: str | UnsetType = UNSET
+    """Name of the machine without its domain."""
+    domain: str | UnsetType = UNSET
+    """DNS or Windows domain; empty when the machine is in none."""
+    manufacturer: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    serial: str | UnsetType = UNSET
+    """Serial number from the firmware; placeholders such as "To be filled by O.E.M." are left out."""
+    chassis: Literal["desktop", "laptop", "server", "virtual", "container", "other"] | UnsetType = UNSET
+    virtualization: str | UnsetType = UNSET
+    """Hypervisor or container runtime as systemd-detect-virt would name it; `none` on bare metal."""
+    firmware_version: str | UnsetType = UNSET
+    memory_bytes: int | UnsetType = UNSET
+    """Installed memory, bytes, rounded down to whole MiB."""
+    cpu_model: str | UnsetType = UNSET
+    cpu_count: int | UnsetType = UNSET
+    """Logical processors."""
+
+
+class Os(Fact):
+    """Section `os`: which operating system, precisely enough to look up its end of support."""
+
+    family: Family | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    """`ID` of os-release (`debian`, `ubuntu`, `rocky`) or `windows` / `windows-server`."""
+    name: str | UnsetType = UNSET
+    """Name for people, e.g. "Debian GNU/Linux 12 (bookworm)" or "Windows 11"."""
+    version: str | UnsetType = UNSET
+    """`VERSION_ID` of os-release ("12", "22.04") or the Windows release ("24H2", "2022")."""
+    point_release: str | UnsetType = UNSET
+    """Debian's /etc/debian_version ("12.5") or the like; absent where the system has none."""
+    kernel: str | UnsetType = UNSET
+    """Release of the running kernel (`uname -r`)."""
+    architecture: str | UnsetType = UNSET
+    """`x86_64`, `aarch64`, …"""
+    build: int | UnsetType = UNSET
+    """Windows: CurrentBuildNumber."""
+    ubr: int | UnsetType = UNSET
+    """Windows: update build revision."""
+    edition: str | UnsetType = UNSET
+    """Windows: EditionID (`Professional`, `EnterpriseS`, `ServerStandard`)."""
+    installation: str | UnsetType = UNSET
+    """Windows: InstallationType (`Client`, `Server`, `Server Core`)."""
+
+
+class PendingUpdate(Fact):
+    """An update that is offered and not installed."""
+
+    package: str
+    """Package name (with `:arch` when it is a foreign architecture), or the KB number on Windows."""
+    installed_version: str | UnsetType = UNSET
+    candidate_version: str | UnsetType = UNSET
+    security: bool | UnsetType = UNSET
+    """Offered by a security archive (apt: Release label/suite), or in the security category (WUA)."""
+    origin: str | UnsetType = UNSET
+    """The archive that offers it, e.g. "Debian-Security bookworm-security"."""
+    pending_since: datetime | UnsetType = UNSET
+    """When the package list that first offered this candidate had been fetched, as seen by this agent."""
+
+
+class Patches(Fact):
+    """Section `patches`: absent where the machine has no package manager that the agent knows."""
+
+    manager: Literal["apt", "dnf", "wua"] | UnsetType = UNSET
+    lists_updated_at: datetime | UnsetType = UNSET
+    """When the package lists were last fetched successfully."""
+    pending: tuple[PendingUpdate, ...] | UnsetType = UNSET
+    held: tuple[str, ...] | UnsetType = UNSET
+    """Packages that an administrator has put on hold."""
+    last_installed_at: datetime | UnsetType = UNSET
+    """When an update was last installed, from the package manager's own history."""
+    automatic: bool | UnsetType = UNSET
+    """Updates are installed without anybody's doing (unattended-upgrades and its timer, or Automatic Updates)."""
+    security_archive: bool | UnsetType = UNSET
+    """A security archive is among the sources; without one, an empty list of pending updates proves nothing."""
+
+
+class Package(Fact):
+    name: str
+    """NFKC-normalised."""
+    version: str | UnsetType = UNSET
+    architecture: str | UnsetType = UNSET
+    publisher: str | UnsetType = UNSET
+    source: Literal["dpkg", "rpm", "registry", "registry32", "registry-user"] | UnsetType = UNSET
+    installed_on: str | UnsetType = UNSET
+    """Local date, ISO 8601, where the system records one."""
+
+
+class Software(Fact):
+    """Section `software`: what is installed."""
+
+    packages: tuple[Package, ...] | UnsetType = UNSET
+
+
+class ListeningPort(Fact):
+    """A socket that waits for others: TCP in LISTEN, or UDP bound outside the ephemeral range."""
+
+    protocol: Literal["tcp", "udp"]
+    address: str
+    """Bound address; `0.0.0.0` and `::` mean every interface."""
+    port: int
+    reach: Reach
+    """`loopback`: only from this machine; `network`: bound to an address beyond it (a firewall may still block)."""
+    process: str | UnsetType = UNSET
+    """Name of the program; undetermined without the right to see other users' processes."""
+
+
+class Ports(Fact):
+    """Section `ports`."""
+
+    listening: tuple[ListeningPort, ...] | UnsetType = UNSET
+
+
+class FirewallProfile(Fact):
+    name: Literal["domain", "private", "public"]
+    enabled: bool | UnsetType = UNSET
+
+
+class Firewall(Fact):
+    """Section `firewall`: the packet filter of this machine."""
+
+    backend: Literal["nftables", "iptables", "windows", "none"] | UnsetType = UNSET
+    """What filters packets; `none`: determined that there is no packet filter."""
+    manager: Literal["ufw", "firewalld", "nftables", "iptables", "windows"] | UnsetType = UNSET
+    """What keeps the rules across a restart."""
+    filtering: bool | UnsetType = UNSET
+    """Unsolicited traffic from the network is dropped or rejected unless a rule allows it."""
+    persistent: bool | UnsetType = UNSET
+    """The rules come back after a restart."""
+    profiles: tuple[FirewallProfile, ...] | UnsetType = UNSET
+    """Windows only."""
+
+
+class Interface(Fact):
+    name: str
+    kind: Literal["ethernet", "wifi", "wwan", "bluetooth", "loopback", "tunnel", "bridge", "virtual", "other"] | UnsetType = UNSET
+    mac: str | UnsetType = UNSET
+    """Lower case, colons; left out for interfaces without one."""
+    up: bool | UnsetType = UNSET
+    addresses: tuple[str, ...] | UnsetType = UNSET
+    """CIDR, e.g. "192.168.10.5/24"; link-local and temporary IPv6 addresses are left out."""
+    gateways: tuple[str, ...] | UnsetType = UNSET
+    """Next hops of the default routes through this interface."""
+
+
+class Interfaces(Fact):
+    """Section `interfaces`: how the machine is connected."""
+
+    interfaces: tuple[Interface, ...] | UnsetType = UNSET
+    dns_servers: tuple[str, ...] | UnsetType = UNSET
+    default_route: bool | UnsetType = UNSET
+    forwarding: bool | UnsetType = UNSET
+    """The machine passes IPv4 or IPv6 packets on between its interfaces."""
+
+
+class Account(Fact):
+    """A local account that can hold a password."""
+
+    label: str
+    """Name of a system account (`root`, uid below 1000, RID below 1000); `uid:1001` or the SID for a person's."""
+    uid: int | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    """Not expired and not locked."""
+    login: bool | UnsetType = UNSET
+    """Has a shell that lets somebody in."""
+    admin: bool | UnsetType = UNSET
+    """Root, or a member of sudo/wheel/admin, or of S-1-5-32-544."""
+    password: Literal["set", "locked", "empty", "none"] | UnsetType = UNSET
+    """State of the password field; needs the right to read the shadow file."""
+    password_changed_on: str | UnsetType = UNSET
+    """ISO 8601 date."""
+
+
+class Accounts(Fact):
+    """Section `accounts`."""
+
+    accounts: tuple[Account, ...] | UnsetType = UNSET
+    sudo_without_password: bool | UnsetType = UNSET
+    """A sudoers rule grants NOPASSWD for every command."""
+
+
+class PasswordPolicy(Fact):
+    """Section `password_policy`: what the system demands of a new local password."""
+
+    min_length: int | UnsetType = UNSET
+    """Characters; what is enforced, not what is suggested."""
+    min_classes: int | UnsetType = UNSET
+    """Of lower, upper, digit, other; 0 when none is demanded."""
+    history: int | UnsetType = UNSET
+    max_age_days: int | UnsetType = UNSET
+    """99999 or more means never."""
+    lockout_threshold: int | UnsetType = UNSET
+    """Failed tries until the account is locked; 0 means never."""
+    lockout_duration_s: int | UnsetType = UNSET
+    hash_algorithm: str | UnsetType = UNSET
+    """How a new password is stored: `yescrypt`, `sha512`, `md5`, …"""
+
+
+class ScreenLock(Fact):
+    """Section `screen_lock`: absent on a machine without a graphical session."""
+
+    enabled: bool | UnsetType = UNSET
+    timeout_s: int | UnsetType = UNSET
+    """Seconds of idleness until the session is locked; 0 means never."""
+    enforced: bool | UnsetType = UNSET
+    """Set by policy, so that the person cannot change it."""
+
+
+class Volume(Fact):
+    mount: str
+    """Mount point or drive letter."""
+    system: bool | UnsetType = UNSET
+    """Holds the operating system."""
+    removable: bool | UnsetType = UNSET
+    encrypted: bool | UnsetType = UNSET
+    suspended: bool | UnsetType = UNSET
+    """Encrypted, but the key lies open (BitLocker suspended)."""
+    method: str | UnsetType = UNSET
+    """`luks2`, `bitlocker`, …"""
+
+
+class DiskEncryption(Fact):
+    """Section `disk_encryption`: writable volumes on disks of this machine."""
+
+    volumes: tuple[Volume, ...] | UnsetType = UNSET
+
+
+class Service(Fact):
+    name: str
+    """systemd unit (`ssh.service`) or Windows service name (`LanmanServer`), never a display name."""
+    start: Literal["auto", "manual", "disabled", "masked", "static"] | UnsetType = UNSET
+    running: bool | UnsetType = UNSET
+    """Left out for one-shot and on-demand services, whose state is no setting."""
+
+
+class Services(Fact):
+    """Section `services`."""
+
+    manager: Literal["systemd", "windows"] | UnsetType = UNSET
+    services: tuple[Service, ...] | UnsetType = UNSET
+
+
+class AuditLog(Fact):
+    """Section `audit_log`: whether what happens here can be told afterwards."""
+
+    journal_persistent: bool | UnsetType = UNSET
+    """systemd-journald keeps its log across a restart."""
+    syslog: str | UnsetType = UNSET
+    """`rsyslog`, `syslog-ng`, or `none`."""
+    auditd: Literal["running", "installed", "none"] | UnsetType = UNSET
+    remote: bool | UnsetType = UNSET
+    """Log records are also sent to another machine."""
+    retention_days: int | UnsetType = UNSET
+    """Days that rotated logs are kept, where a setting says so."""
+
+
+class TimeSync(Fact):
+    """Section `time_sync`."""
+
+    client: str | UnsetType = UNSET
+    """`systemd-timesyncd`, `chrony`, `ntpsec`, `w32time`; `host` in a container that has no clock of its own; `none`."""
+    running: bool | UnsetType = UNSET
+    servers: tuple[str, ...] | UnsetType = UNSET
+    """Configured sources."""
+    synchronized: bool | UnsetType = UNSET
+    """The kernel says that its clock is disciplined (adjtimex without STA_UNSYNC)."""
+
+
+class SshServer(Fact):
+    """Effective settings of sshd, as `sshd -T` would print them."""
+
+    ports: tuple[int, ...] | UnsetType = UNSET
+    running: bool | UnsetType = UNSET
+    permit_root_login: Literal["yes", "no", "prohibit-password", "forced-commands-only"] | UnsetType = UNSET
+    password_authentication: bool | UnsetType = UNSET
+    permit_empty_passwords: bool | UnsetType = UNSET
+    x11_forwarding: bool | UnsetType = UNSET
+    max_auth_tries: int | UnsetType = UNSET
+
+
+class RemoteAccess(Fact):
+    """Section `remote_access`."""
+
+    ssh: SshServer | UnsetType = UNSET
+    """Left out when no SSH server is installed; `ssh_installed` says which it is."""
+    ssh_installed: bool | UnsetType = UNSET
+    rdp_enabled: bool | UnsetType = UNSET
+    rdp_nla: bool | UnsetType = UNSET
+
+
+class Boot(Fact):
+    """Section `boot`: how the machine starts, and whether a restart is due."""
+
+    firmware: Literal["uefi", "bios"] | UnsetType = UNSET
+    secure_boot: bool | UnsetType = UNSET
+    reboot_pending: bool | UnsetType = UNSET
+    reboot_pending_since: datetime | UnsetType = UNSET
+    """When the oldest piece of evidence appeared; left out while none is pending."""
+    reboot_evidence: tuple[str, ...] | UnsetType = UNSET
+    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, …"""
+    kernel_running: str | UnsetType = UNSET
+    kernel_newest: str | UnsetType = UNSET
+    """Newest kernel release installed for booting."""
+
+
+Section = (
+    Host | Os | Patches | Software | Ports | Firewall | Interfaces | Accounts | PasswordPolicy
+    | ScreenLock | DiskEncryption | Services | AuditLog | TimeSync | RemoteAccess | Boot
+)  # fmt: skip
+
+SECTIONS: dict[str, type[Section]] = {
+    "host": Host,
+    "os": Os,
+    "patches": Patches,
+    "software": Software,
+    "ports": Ports,
+    "firewall": Firewall,
+    "interfaces": Interfaces,
+    "accounts": Accounts,
+    "password_policy": PasswordPolicy,
+    "screen_lock": ScreenLock,
+    "disk_encryption": DiskEncryption,
+    "services": Services,
+    "audit_log": AuditLog,
+    "time_sync": TimeSync,
+    "remote_access": RemoteAccess,
+    "boot": Boot,
+}
