@@ -2,7 +2,7 @@
 
 Rules that hold for every field:
 
-- A field that could not be determined stays `UNSET` and is left out of the encoding; it is never null and never a default.
+- A field that could not be determined stays `UNSET` and is left out of the encoding; it is never null, never a default.
 - Facts are instants and settings, never ages or volatile values (uptime, free space, ephemeral ports).
 - Lists are sets: they are sorted when a section is encoded, so their order carries no meaning.
 - No user names of people, command lines or window titles; an account of a person is named by its uid or SID.
@@ -24,7 +24,7 @@ class Fact(Struct, frozen=True, kw_only=True):
     """Base of everything that travels inside a section."""
 
 
-class Host(Fact):
+class Host(Fact, frozen=True, kw_only=True):
     """Section `host`: what the machine is."""
 
     hostname: str | UnsetType = UNSET
@@ -46,7 +46,7 @@ class Host(Fact):
     """Logical processors."""
 
 
-class Os(Fact):
+class Os(Fact, frozen=True, kw_only=True):
     """Section `os`: which operating system, precisely enough to look up its end of support."""
 
     family: Family | UnsetType = UNSET
@@ -72,7 +72,7 @@ class Os(Fact):
     """Windows: InstallationType (`Client`, `Server`, `Server Core`)."""
 
 
-class PendingUpdate(Fact):
+class PendingUpdate(Fact, frozen=True, kw_only=True):
     """An update that is offered and not installed."""
 
     package: str
@@ -87,7 +87,7 @@ class PendingUpdate(Fact):
     """When the package list that first offered this candidate had been fetched, as seen by this agent."""
 
 
-class Patches(Fact):
+class Patches(Fact, frozen=True, kw_only=True):
     """Section `patches`: absent where the machine has no package manager that the agent knows."""
 
     manager: Literal["apt", "dnf", "wua"] | UnsetType = UNSET
@@ -104,7 +104,7 @@ class Patches(Fact):
     """A security archive is among the sources; without one, an empty list of pending updates proves nothing."""
 
 
-class Package(Fact):
+class Package(Fact, frozen=True, kw_only=True):
     name: str
     """NFKC-normalised."""
     version: str | UnsetType = UNSET
@@ -115,13 +115,13 @@ class Package(Fact):
     """Local date, ISO 8601, where the system records one."""
 
 
-class Software(Fact):
+class Software(Fact, frozen=True, kw_only=True):
     """Section `software`: what is installed."""
 
     packages: tuple[Package, ...] | UnsetType = UNSET
 
 
-class ListeningPort(Fact):
+class ListeningPort(Fact, frozen=True, kw_only=True):
     """A socket that waits for others: TCP in LISTEN, or UDP bound outside the ephemeral range."""
 
     protocol: Literal["tcp", "udp"]
@@ -134,18 +134,18 @@ class ListeningPort(Fact):
     """Name of the program; undetermined without the right to see other users' processes."""
 
 
-class Ports(Fact):
+class Ports(Fact, frozen=True, kw_only=True):
     """Section `ports`."""
 
     listening: tuple[ListeningPort, ...] | UnsetType = UNSET
 
 
-class FirewallProfile(Fact):
+class FirewallProfile(Fact, frozen=True, kw_only=True):
     name: Literal["domain", "private", "public"]
     enabled: bool | UnsetType = UNSET
 
 
-class Firewall(Fact):
+class Firewall(Fact, frozen=True, kw_only=True):
     """Section `firewall`: the packet filter of this machine."""
 
     backend: Literal["nftables", "iptables", "windows", "none"] | UnsetType = UNSET
@@ -160,9 +160,11 @@ class Firewall(Fact):
     """Windows only."""
 
 
-class Interface(Fact):
+class Interface(Fact, frozen=True, kw_only=True):
     name: str
-    kind: Literal["ethernet", "wifi", "wwan", "bluetooth", "loopback", "tunnel", "bridge", "virtual", "other"] | UnsetType = UNSET
+    kind: (
+        Literal["ethernet", "wifi", "wwan", "bluetooth", "loopback", "tunnel", "bridge", "virtual", "other"] | UnsetType
+    ) = UNSET
     mac: str | UnsetType = UNSET
     """Lower case, colons; left out for interfaces without one."""
     up: bool | UnsetType = UNSET
@@ -172,7 +174,7 @@ class Interface(Fact):
     """Next hops of the default routes through this interface."""
 
 
-class Interfaces(Fact):
+class Interfaces(Fact, frozen=True, kw_only=True):
     """Section `interfaces`: how the machine is connected."""
 
     interfaces: tuple[Interface, ...] | UnsetType = UNSET
@@ -182,7 +184,7 @@ class Interfaces(Fact):
     """The machine passes IPv4 or IPv6 packets on between its interfaces."""
 
 
-class Account(Fact):
+class Account(Fact, frozen=True, kw_only=True):
     """A local account that can hold a password."""
 
     label: str
@@ -200,7 +202,7 @@ class Account(Fact):
     """ISO 8601 date."""
 
 
-class Accounts(Fact):
+class Accounts(Fact, frozen=True, kw_only=True):
     """Section `accounts`."""
 
     accounts: tuple[Account, ...] | UnsetType = UNSET
@@ -208,7 +210,7 @@ class Accounts(Fact):
     """A sudoers rule grants NOPASSWD for every command."""
 
 
-class PasswordPolicy(Fact):
+class PasswordPolicy(Fact, frozen=True, kw_only=True):
     """Section `password_policy`: what the system demands of a new local password."""
 
     min_length: int | UnsetType = UNSET
@@ -225,7 +227,7 @@ class PasswordPolicy(Fact):
     """How a new password is stored: `yescrypt`, `sha512`, `md5`, …"""
 
 
-class ScreenLock(Fact):
+class ScreenLock(Fact, frozen=True, kw_only=True):
     """Section `screen_lock`: absent on a machine without a graphical session."""
 
     enabled: bool | UnsetType = UNSET
@@ -235,7 +237,7 @@ class ScreenLock(Fact):
     """Set by policy, so that the person cannot change it."""
 
 
-class Volume(Fact):
+class Volume(Fact, frozen=True, kw_only=True):
     mount: str
     """Mount point or drive letter."""
     system: bool | UnsetType = UNSET
@@ -248,13 +250,13 @@ class Volume(Fact):
     """`luks2`, `bitlocker`, …"""
 
 
-class DiskEncryption(Fact):
+class DiskEncryption(Fact, frozen=True, kw_only=True):
     """Section `disk_encryption`: writable volumes on disks of this machine."""
 
     volumes: tuple[Volume, ...] | UnsetType = UNSET
 
 
-class Service(Fact):
+class Service(Fact, frozen=True, kw_only=True):
     name: str
     """systemd unit (`ssh.service`) or Windows service name (`LanmanServer`), never a display name."""
     start: Literal["auto", "manual", "disabled", "masked", "static"] | UnsetType = UNSET
@@ -262,14 +264,14 @@ class Service(Fact):
     """Left out for one-shot and on-demand services, whose state is no setting."""
 
 
-class Services(Fact):
+class Services(Fact, frozen=True, kw_only=True):
     """Section `services`."""
 
     manager: Literal["systemd", "windows"] | UnsetType = UNSET
     services: tuple[Service, ...] | UnsetType = UNSET
 
 
-class AuditLog(Fact):
+class AuditLog(Fact, frozen=True, kw_only=True):
     """Section `audit_log`: whether what happens here can be told afterwards."""
 
     journal_persistent: bool | UnsetType = UNSET
@@ -283,11 +285,11 @@ class AuditLog(Fact):
     """Days that rotated logs are kept, where a setting says so."""
 
 
-class TimeSync(Fact):
+class TimeSync(Fact, frozen=True, kw_only=True):
     """Section `time_sync`."""
 
     client: str | UnsetType = UNSET
-    """`systemd-timesyncd`, `chrony`, `ntpsec`, `w32time`; `host` in a container that has no clock of its own; `none`."""
+    """`systemd-timesyncd`, `chrony`, `ntpsec`, `w32time`; `host` in a container without its own clock; `none`."""
     running: bool | UnsetType = UNSET
     servers: tuple[str, ...] | UnsetType = UNSET
     """Configured sources."""
@@ -295,7 +297,7 @@ class TimeSync(Fact):
     """The kernel says that its clock is disciplined (adjtimex without STA_UNSYNC)."""
 
 
-class SshServer(Fact):
+class SshServer(Fact, frozen=True, kw_only=True):
     """Effective settings of sshd, as `sshd -T` would print them."""
 
     ports: tuple[int, ...] | UnsetType = UNSET
@@ -307,7 +309,7 @@ class SshServer(Fact):
     max_auth_tries: int | UnsetType = UNSET
 
 
-class RemoteAccess(Fact):
+class RemoteAccess(Fact, frozen=True, kw_only=True):
     """Section `remote_access`."""
 
     ssh: SshServer | UnsetType = UNSET
@@ -317,7 +319,7 @@ class RemoteAccess(Fact):
     rdp_nla: bool | UnsetType = UNSET
 
 
-class Boot(Fact):
+class Boot(Fact, frozen=True, kw_only=True):
     """Section `boot`: how the machine starts, and whether a restart is due."""
 
     firmware: Literal["uefi", "bios"] | UnsetType = UNSET

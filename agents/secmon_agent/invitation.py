@@ -12,7 +12,8 @@ import zlib
 from msgspec import Struct
 
 _FORM = re.compile(
-    r"secmon1/(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})/(?P<ca>[0-9a-f]{64})/(?P<token>[A-Za-z0-9_-]{16,100})"
+    r"secmon1/(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})"
+    r"/(?P<ca>[0-9a-f]{64})/(?P<token>[A-Za-z0-9_-]{16,100})"
 )
 
 

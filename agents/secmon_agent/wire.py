@@ -1,8 +1,8 @@
 """The wire: what travels from an agent to the collector, how it is signed, and every limit.
 
-A report becomes msgpack, then (when that helps) zlib, then an `Envelope` whose Ed25519 signature covers the type and exactly
-the bytes sent. Opening goes the other way and in this order: size, envelope, signature, bounded decompression, counting
-by skipping through, decoding. Nothing is encoded again to check a signature.
+A report becomes msgpack, then (when that helps) zlib, then an `Envelope` whose Ed25519 signature covers the type and
+exactly the bytes sent. Opening goes the other way and in this order: size, envelope, signature, bounded decompression,
+counting by skipping through, decoding. Nothing is encoded again to check a signature.
 
 The signed bytes are the pre-authentication encoding of DSSE v1 (https://github.com/secure-systems-lab/dsse).
 """
@@ -184,7 +184,7 @@ def _canonical(value: object) -> object:
 
 
 def decode_facts(name: str, data: bytes) -> facts.Section:
-    """Facts of a section this version knows; raises WireError for an unknown name or shape. Unknown fields are passed over."""
+    """Facts of a section; raises WireError for an unknown name or shape. Unknown fields are passed over."""
     kind = facts.SECTIONS.get(name)
     if kind is None:
         raise WireError(400, f"section {name!r} is not known to this version")
@@ -220,7 +220,7 @@ def state_digest(sections: Mapping[str, Section]) -> bytes:
 
 
 def seal(type_: str, message: Struct, key: SigningKey) -> bytes:
-    """Envelope bytes of `message`, whose type is `REPORT_TYPE` or `ENROLLMENT_TYPE`; compressed where that is shorter."""
+    """Envelope bytes of `message` of type `REPORT_TYPE` or `ENROLLMENT_TYPE`; compressed where that is shorter."""
     payload = _encode(message)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError(413, f"payload of {len(payload)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
@@ -264,7 +264,7 @@ def verify(envelope: Envelope, public_key: bytes) -> None:
 
 
 def read_report(envelope: Envelope) -> Report:
-    """The report in a verified envelope. Digests are recomputed: a section never arrives with bytes it does not name."""
+    """The report in a verified envelope. Digests are recomputed: no section arrives with bytes it does not name."""
     report = _decoded(_decode_report, _payload(envelope, REPORT_TYPE), "report")
     if report.collected_at.tzinfo is None:
         raise WireError(400, "report: collected_at has no time zone - at `$.collected_at`")
@@ -393,6 +393,4 @@ PROBLEMS: Final[dict[str, str]] = {
 
 def problem(name: str, status: int, detail: str = "") -> bytes:
     """JSON body of the problem `name`."""
-    return msgspec.json.encode(
-        Problem(type=PROBLEM_PREFIX + name, title=PROBLEMS[name], status=status, detail=detail)
-    )
+    return msgspec.json.encode(Problem(type=PROBLEM_PREFIX + name, title=PROBLEMS[name], status=status, detail=detail))

@@ -1,0 +1,378 @@
+"""The tables. `host_id` stands first in the key of every table that grows with machines.
+
+Two kinds of time stand side by side: *observed* (when it was so on the machine: `Report.collected_at` corrected and
+clamped) and *recorded* (when this collector wrote it). An interval without an end is the present one.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+from secmon.store.types import Instant
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+AutoId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _host_id() -> Column[object]:
+    return Column("host_id", Uuid, ForeignKey("hosts.host_id"), primary_key=True)
+
+
+collectors = Table(
+    "collectors",
+    metadata,
+    Column("collector_id", Uuid, primary_key=True),
+    Column("generation", BigInteger, nullable=False),  # rises with every restored backup
+    Column("created_at", Instant, nullable=False),
+)
+
+# ── machines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host_id", Uuid, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),  # display name, unique; label `host` of the metrics
+    Column("hostname", String(255), nullable=False),
+    Column("machine_id", LargeBinary(32)),
+    Column("serial", String(128)),
+    Column("created_at", Instant, nullable=False),
+    Column("retired_at", Instant),
+    Column("revision", BigInteger, nullable=False, default=0),  # counts what was applied; orders this host's rows
+    Column("state", LargeBinary(32)),  # state_digest of the sections that are stored; null before the first
+    Column("resyncing", Boolean, nullable=False, default=False),  # the machine changed and data was asked for
+    Column("judged_state", LargeBinary(32)),  # with judged_ruleset: what the open results rest on
+    Column("judged_ruleset", String(64)),
+    Column("swept_on", String(10)),  # office-local date up to which time-dependent answers were swept
+)
+
+contacts = Table(  # narrow, since every heartbeat writes it
+    "contacts",
+    metadata,
+    _host_id(),
+    Column("stream", LargeBinary(16), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("observed_at", Instant, nullable=False),  # newest moment at which the state is known to be true
+    Column("received_at", Instant, nullable=False),
+    Column("collected_at", Instant, nullable=False),  # as the agent's clock said
+    Column("offset_s", Float),
+    Column("clamped", Boolean, nullable=False, default=False),  # observed_at had to be clamped
+    Column("interval_s", Integer, nullable=False),
+    Column("boot_id", LargeBinary(16), nullable=False),
+    Column("agent_version", String(64)),
+    Column("rejected", Integer),
+    Column("vitals", Text),  # JSON object of numbers, as last sent
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("agent_id", Uuid, primary_key=True),
+    Column("enrolled_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("revoked_reason", Text),
+    Column("sections", Text),  # JSON list of section names it may send; null: all of a machine
+)
+
+agent_keys = Table(
+    "agent_keys",
+    metadata,
+    Column("key_id", LargeBinary(16), primary_key=True),
+    Column("agent_id", Uuid, ForeignKey("agents.agent_id"), nullable=False, index=True),
+    Column("public_key", LargeBinary(32), nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+host_agents = Table(  # which agent speaks for which host, since when
+    "host_agents",
+    metadata,
+    _host_id(),
+    Column("agent_id", Uuid, ForeignKey("agents.agent_id"), primary_key=True),
+    Column("valid_from", Instant, primary_key=True),
+    Column("valid_to", Instant),
+    Column("recorded_at", Instant, nullable=False),
+    Index("uq_host_agents_current", "agent_id", unique=True, sqlite_where=sa.text("valid_to IS NULL"),
+          postgresql_where=sa.text("valid_to IS NULL")),
+)  # fmt: skip
+
+streams = Table(
+    "streams",
+    metadata,
+    _host_id(),
+    Column("stream", LargeBinary(16), primary_key=True),
+    Column("agent_id", Uuid, ForeignKey("agents.agent_id"), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("superseded_at", Instant),  # a later stream of the same agent took over
+)
+
+stream_window = Table(  # the last 256 reports of a stream; slot = sequence mod 256
+    "stream_window",
+    metadata,
+    _host_id(),
+    Column("stream", LargeBinary(16), primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("payload_hash", LargeBinary(32), nullable=False),
+)
+
+enrollment_tokens = Table(
+    "enrollment_tokens",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(100), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("uses_left", Integer, nullable=False),
+    Column("zone", String(64)),
+    Column("role", String(64)),
+    Column("networks", Text, nullable=False, default="[]"),  # JSON list of CIDR; empty: any
+    Column("sections", Text),  # JSON list, as in agents
+)
+
+enrollments = Table(  # requests that collided and wait for a decision, and their outcome
+    "enrollments",
+    metadata,
+    Column("enrollment_id", Uuid, primary_key=True),
+    Column("key_id", LargeBinary(16), nullable=False, unique=True),
+    Column("public_key", LargeBinary(32), nullable=False),
+    Column("token_hash", LargeBinary(32), nullable=False),
+    Column("hostname", String(255), nullable=False),
+    Column("machine_id", LargeBinary(32)),
+    Column("serial", String(128)),
+    Column("agent_version", String(64), nullable=False),
+    Column("family", String(32), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("status", String(16), nullable=False),  # pending, enrolled, refused
+    Column("reason", Text, nullable=False, default=""),
+    Column("collides_with", Uuid, ForeignKey("hosts.host_id")),
+    Column("decided_at", Instant),
+    Column("decided_by", String(100)),
+    Column("host_id", Uuid, ForeignKey("hosts.host_id")),
+)
+
+assets = Table(  # rows of the office's ledger
+    "assets",
+    metadata,
+    Column("asset_id", Uuid, primary_key=True),
+    Column("asset_number", String(64), nullable=False, unique=True),
+    Column("name", String(255), nullable=False, default=""),
+    Column("location", String(255), nullable=False, default=""),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+host_assets = Table(
+    "host_assets",
+    metadata,
+    _host_id(),
+    Column("asset_id", Uuid, ForeignKey("assets.asset_id"), primary_key=True),
+    Column("valid_from", Instant, primary_key=True),
+    Column("valid_to", Instant),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+host_attributes = Table(  # zone, department, role, location, contact …
+    "host_attributes",
+    metadata,
+    _host_id(),
+    Column("name", String(64), primary_key=True),
+    Column("valid_from", Instant, primary_key=True),
+    Column("recorded_at", Instant, primary_key=True),
+    Column("valid_to", Instant),
+    Column("value", String(255), nullable=False),
+    Index("uq_host_attributes_current", "host_id", "name", unique=True, sqlite_where=sa.text("valid_to IS NULL"),
+          postgresql_where=sa.text("valid_to IS NULL")),
+)  # fmt: skip
+
+# ── facts and judgement ───────────────────────────────────────────────────────────────────────────────────────────────
+
+section_versions = Table(
+    "section_versions",
+    metadata,
+    _host_id(),
+    Column("section", String(64), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("status", String(32), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("data", LargeBinary),  # exactly the bytes that came
+    Column("collected_at", Instant, nullable=False),
+    Column("observed_from", Instant, nullable=False),
+    Column("observed_to", Instant),
+    Column("recorded_at", Instant, nullable=False),
+    Index("uq_section_versions_current", "host_id", "section", unique=True,
+          sqlite_where=sa.text("observed_to IS NULL"), postgresql_where=sa.text("observed_to IS NULL")),
+)  # fmt: skip
+
+results = Table(  # an answer of a check for a host, from … to
+    "results",
+    metadata,
+    _host_id(),
+    Column("check_id", String(128), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("status", String(16), nullable=False),  # pass, fail, unknown, not_applicable
+    Column("reason", Text, nullable=False, default=""),
+    Column("evidence", Text, nullable=False, default=""),
+    Column("items", Text, nullable=False, default="[]"),  # JSON list of evaluate.model.Item
+    Column("cause", String(16), nullable=False),  # machine, time, rules, attributes, baseline
+    Column("ruleset", String(64), nullable=False),
+    Column("observed_from", Instant, nullable=False),
+    Column("observed_to", Instant),
+    Column("recorded_at", Instant, nullable=False),
+    Column("closed_at", Instant),  # when observed_to was recorded
+    Index("uq_results_current", "host_id", "check_id", unique=True, sqlite_where=sa.text("observed_to IS NULL"),
+          postgresql_where=sa.text("observed_to IS NULL")),
+    Index("ix_results_current_check", "check_id", "status", sqlite_where=sa.text("observed_to IS NULL"),
+          postgresql_where=sa.text("observed_to IS NULL")),
+)  # fmt: skip
+
+findings = Table(  # an open problem; closes only on pass, not_applicable or retirement
+    "findings",
+    metadata,
+    _host_id(),
+    Column("finding_id", Uuid, primary_key=True),
+    Column("check_id", String(128), nullable=False),
+    Column("item", String(255), nullable=False, default=""),  # key of the item; empty for a check without items
+    Column("severity", String(16), nullable=False),
+    Column("state", String(16), nullable=False),  # open, acknowledged, resolved
+    Column("evidence", Text, nullable=False, default=""),
+    Column("opened_at", Instant, nullable=False),  # observed
+    Column("recorded_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("unconfirmed_since", Instant),  # set while the check is unknown
+    Column("resolved_at", Instant),  # observed
+    Column("owner", String(100)),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", String(100)),
+    Index("uq_findings_unresolved", "host_id", "check_id", "item", unique=True,
+          sqlite_where=sa.text("resolved_at IS NULL"), postgresql_where=sa.text("resolved_at IS NULL")),
+)  # fmt: skip
+
+transitions = Table(  # append-only; written with the result that caused it
+    "transitions",
+    metadata,
+    Column("transition_id", AutoId, primary_key=True, autoincrement=True),
+    Column("host_id", Uuid, ForeignKey("hosts.host_id"), index=True),  # null: of the whole collector
+    Column("event", String(16), nullable=False),  # opened, reopened, resolved; first_state (host); ruleset (collector)
+    Column("cause", String(16), nullable=False),
+    Column("check_id", String(128), nullable=False, default=""),
+    Column("item", String(255), nullable=False, default=""),
+    Column("finding_id", Uuid),
+    Column("severity", String(16), nullable=False, default=""),
+    Column("zone", String(64), nullable=False, default=""),  # of the host at that moment; label of the counter
+    Column("evidence", Text, nullable=False, default=""),
+    Column("observed_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+# ── telling people ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+dispatches = Table(  # a transition has been decided upon, exactly once
+    "dispatches",
+    metadata,
+    Column("transition_id", AutoId, ForeignKey("transitions.transition_id"), primary_key=True, autoincrement=False),
+    Column("decided_at", Instant, nullable=False),
+    Column("outcome", String(16), nullable=False),  # delivery, none
+    Column("delivery_id", Uuid, ForeignKey("deliveries.delivery_id")),
+)
+
+deliveries = Table(  # rendered bytes on their way to somebody
+    "deliveries",
+    metadata,
+    Column("delivery_id", Uuid, primary_key=True),
+    Column("rule", String(64), nullable=False),
+    Column("channel", String(16), nullable=False),  # smtp, folder
+    Column("recipient", String(255), nullable=False),
+    Column("group_key", String(255), nullable=False),
+    Column("window_key", String(64), nullable=False),
+    Column("message_id", String(255), nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),  # the whole RFC 5322 message
+    Column("created_at", Instant, nullable=False),
+    Column("status", String(16), nullable=False),  # pending, sent, parked
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("last_error", Text, nullable=False, default=""),
+    UniqueConstraint("rule", "recipient", "group_key", "window_key"),
+    Index("ix_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
+)
+
+# ── running ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+rulesets = Table(
+    "rulesets",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("loaded_at", Instant, primary_key=True),
+    Column("checks", Integer, nullable=False),
+)
+
+jobs = Table(  # a job claims its period, once, with its effects
+    "jobs",
+    metadata,
+    Column("job", String(64), primary_key=True),
+    Column("period", String(32), primary_key=True),
+    Column("finished_at", Instant, nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+)
+
+archived_reports = Table(
+    "archived_reports",
+    metadata,
+    Column("report_id", AutoId, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("period", String(32), nullable=False),
+    Column("closed_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("renderer", String(64), nullable=False),
+    Column("model", LargeBinary, nullable=False),  # canonical JSON
+    Column("previous_hash", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),  # SHA-256(previous_hash + model)
+    Index("ix_archived_reports_kind_period", "kind", "period"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_id", AutoId, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(100), nullable=False),  # cli:<os user>, console, collector, an agent's key id
+    Column("action", String(64), nullable=False),
+    Column("subject", String(255), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default="{}"),  # JSON object, no secrets
+)
+
+sign_ins = Table(  # one-time links to the console and the sessions that came of them
+    "sign_ins",
+    metadata,
+    Column("secret_hash", LargeBinary(32), primary_key=True),
+    Column("kind", String(16), nullable=False),  # link, session
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
