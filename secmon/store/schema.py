@@ -87,6 +87,14 @@ contacts = Table(  # narrow, since every heartbeat writes it
     Column("vitals", Text),  # JSON object of numbers, as last sent
 )
 
+sightings = Table(  # when machines were seen, kept daily: `contacts` is overwritten, a past month must still be told
+    "sightings",
+    metadata,
+    _host_id(),
+    Column("observed_at", Instant, primary_key=True),
+    Column("recorded_at", Instant, nullable=False),
+)
+
 agents = Table(
     "agents",
     metadata,

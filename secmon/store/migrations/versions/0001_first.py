@@ -312,6 +312,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("observed_to IS NULL"),
     )
     op.create_table(
+        "sightings",
+        sa.Column("host_id", sa.Uuid(), nullable=False),
+        sa.Column("observed_at", Instant(), nullable=False),
+        sa.Column("recorded_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["host_id"], ["hosts.host_id"], name=op.f("fk_sightings_host_id")),
+        sa.PrimaryKeyConstraint("host_id", "observed_at", name=op.f("pk_sightings")),
+    )
+    op.create_table(
         "section_versions",
         sa.Column("host_id", sa.Uuid(), nullable=False),
         sa.Column("section", sa.String(length=64), nullable=False),
