@@ -1,0 +1,221 @@
+"""One cycle: collect, compose, seal, spool, and hand over what waits, oldest first, one in flight."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+from nacl.signing import SigningKey
+
+from secmon_agent import __version__, identity, machine, report, state, transport, wire
+from secmon_agent.config import Config
+from secmon_agent.errors import AgentError, StorageError
+from secmon_agent.identity import Identity
+from secmon_agent.report import Circumstances
+from secmon_agent.spool import Spool
+from secmon_agent.state import State
+
+MAX_ANSWERS = 2
+"""Further reports within one cycle: what the collector wants, or a new stream after a fork."""
+DAY_S = 86_400.0
+
+Sections = Mapping[str, wire.Section]
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How handing over went."""
+
+    delivered: int = 0
+    rejected: int = 0
+    waiting: int = 0
+    dropped: int = 0
+    trouble: str = ""
+    """Why the rest waits; empty when nothing does."""
+    retry_after_s: float | None = None
+    wanted: bool = False
+    """The collector asked for data."""
+    forked: bool = False
+    """The collector knows the stream otherwise; a new one has been drawn."""
+
+    def line(self) -> str:
+        """The outcome for a journal or a terminal."""
+        parts = [f"{self.delivered} delivered"]
+        parts += [f"{number} {what}" for number, what in self._others() if number]
+        return ", ".join(parts) + (f": {self.trouble}" if self.trouble else "")
+
+    def _others(self) -> list[tuple[int, str]]:
+        return [
+            (self.rejected, "refused by the collector"),
+            (self.dropped, "dropped as too many or too old"),
+            (self.waiting, "waiting"),
+        ]
+
+
+class Agent:
+    """An enrolled agent over its state folder, which the caller has locked."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        config: Config,
+        key: SigningKey,
+        where: Identity,
+        collect: Callable[[], Sections],
+    ) -> None:
+        self._state_dir = state_dir
+        self._config = config
+        self._key = key
+        self._key_id = wire.key_id(bytes(key.verify_key))
+        self._where = where
+        self._collect = collect
+        self._spool = Spool(
+            state_dir,
+            bytes(key.verify_key),
+            max_bytes=config.spool_max_bytes,
+            max_age_s=config.spool_max_days * DAY_S,
+        )
+        self._spool.prepare()
+        self._state = state.load(state_dir) or self._remember(state.new_state())
+
+    @property
+    def interval_s(self) -> int:
+        return self._state.interval_s or self._config.interval_s
+
+    def cycle(self, *, deliver: bool = True) -> Outcome:
+        """Report the machine as it is, and hand over. Raises AgentError when the report could not even be stored."""
+        sections = report.within_limits(self._collect())
+        total = last = self._report(sections, deliver=deliver)
+        for _ in range(MAX_ANSWERS):
+            if last.trouble or not (last.forked or (last.wanted and report.changed(self._state, sections))):
+                break
+            if last.forked:
+                sections = report.within_limits(self._collect())
+            last = self._report(sections, deliver=True)
+            total = _sum(total, last)
+        return total
+
+    def _report(self, sections: Sections, *, deliver: bool) -> Outcome:
+        """A full disk does not keep what already waits from leaving."""
+        try:
+            self._enqueue(sections)
+        except StorageError:
+            if deliver:
+                self.drain()
+            raise
+        stored = Outcome(dropped=self._spool.trim(time.time()), waiting=len(self._spool.names()))
+        return _sum(stored, self.drain()) if deliver else stored
+
+    def _enqueue(self, sections: Sections) -> None:
+        if not self._spool.names() and self._state.unsettled:
+            self._state = replace(self._state, unsettled=())
+        boot_id, booted_at = machine.boot(self._state.booted_at)
+        following = replace(report.next_state(self._state, sections), booted_at=booted_at)
+        self._remember(following)
+        body, heartbeat = self._sealed(sections, boot_id)
+        self._spool.put(body, heartbeat=heartbeat)
+
+    def _sealed(self, sections: Sections, boot_id: bytes) -> tuple[bytes, bool]:
+        around = Circumstances(
+            now=datetime.now(UTC).replace(microsecond=0),
+            boot_id=boot_id,
+            machine_id=machine.machine_id(),
+            vitals=machine.vitals(self._state_dir),
+            own_cost=machine.own_cost(),
+            rejected=self._spool.rejected(),
+            interval_s=self.interval_s,
+            agent_version=__version__,
+        )
+        while True:
+            message = report.compose(self._state, sections, around)
+            try:
+                return wire.seal(wire.REPORT_TYPE, message, self._key), not message.sections
+            except wire.WireError:
+                sections = report.without_largest(sections, self._state.unsettled)
+
+    def drain(self) -> Outcome:
+        """Hand over what waits until it is empty or something is in the way."""
+        collector = transport.Collector(
+            self._where.host,
+            self._where.port,
+            identity.trusted(self._config, self._where),
+            proxy=self._config.proxy,
+            timeout_s=self._config.timeout_s,
+        )
+        total = Outcome()
+        try:
+            for name, body, message in self._spool.reports():
+                total = _sum(total, self._hand_over(collector, name, body, message))
+                if total.trouble:
+                    break
+        except transport.TransportError as error:
+            total = replace(total, trouble=str(error))
+        finally:
+            collector.close()
+        return replace(total, waiting=len(self._spool.names()))
+
+    def _hand_over(self, collector: transport.Collector, name: str, body: bytes, message: wire.Report) -> Outcome:
+        reply = collector.post("/v1/reports", body, self._key_id)
+        if reply.status == 200:
+            return self._acknowledged(name, message, reply)
+        if reply.status == 409 and reply.is_problem("fork"):
+            forked = message.stream == self._state.stream
+            if forked:
+                self._remember(state.new_stream(self._state))
+            self._spool.reject(name)
+            return Outcome(rejected=1, forked=forked)
+        if reply.status in (400, 413) or reply.is_problem("section-not-allowed"):
+            self._spool.reject(name)
+            return Outcome(rejected=1)
+        return Outcome(trouble=self._trouble(reply), retry_after_s=reply.retry_after_s)
+
+    def _trouble(self, reply: transport.Reply) -> str:
+        advice = "; enroll this machine again" if reply.status == 401 else ""
+        return f"collector {self._where.address}: {reply.says()}{advice}"
+
+    def _acknowledged(self, name: str, message: wire.Report, reply: transport.Reply) -> Outcome:
+        """The file goes first: a kill in between costs a repetition of data, never a loss."""
+        try:
+            ack = wire.read_ack(reply.body)
+        except wire.WireError as error:
+            raise transport.TransportError(f"collector {self._where.address}: its answer is no ack: {error}") from None
+        if (ack.stream, ack.sequence) != (message.stream, message.sequence):
+            raise transport.TransportError(f"collector {self._where.address} acknowledges another report than was sent")
+        self._spool.done(name)
+        settled = replace(
+            report.settle(self._state, message, ack), offset_s=transport.clock_offset_s(ack.server_time, reply.at_s)
+        )
+        wanted = bool(ack.want) or ack.generation != self._state.generation
+        self._remember(settled)
+        return Outcome(delivered=1, wanted=wanted)
+
+    def _remember(self, new: State) -> State:
+        state.save(self._state_dir, new)
+        self._state = new
+        return new
+
+
+def _sum(first: Outcome, then: Outcome) -> Outcome:
+    return Outcome(
+        delivered=first.delivered + then.delivered,
+        rejected=first.rejected + then.rejected,
+        dropped=first.dropped + then.dropped,
+        waiting=then.waiting,
+        trouble=then.trouble,
+        retry_after_s=then.retry_after_s,
+        wanted=first.wanted or then.wanted,
+        forked=first.forked or then.forked,
+    )
+
+
+def open_agent(state_dir: Path, config: Config, key: SigningKey | None, where: Identity | None) -> Agent:
+    """The agent of this machine with its real probes; raises AgentError when it is not enrolled."""
+    from secmon_agent.collect import collect, live_host
+
+    if key is None or where is None or where.status != "enrolled":
+        raise AgentError(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")
+    host = live_host(state_dir)
+    return Agent(state_dir, config, key, where, lambda: collect(host))

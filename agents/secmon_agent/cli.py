@@ -1,0 +1,212 @@
+"""The command `secmon-agent`: the only reader of arguments, and the only place that ends the process."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from secmon_agent import __version__, config, durable, identity, keys, state
+from secmon_agent.config import Config
+from secmon_agent.errors import AgentError, ConfigError
+from secmon_agent.identity import Identity
+
+LOCK_FILE = "lock"
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    options = parser().parse_args(arguments)
+    _speak_utf8()
+    try:
+        sys.exit(COMMANDS[options.command](options))
+    except AgentError as error:
+        sys.stderr.write(f"secmon-agent: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _speak_utf8() -> None:
+    """Facts and messages may hold letters that the console's code page lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def parser() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)")
+    shared.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="key, state and spool")
+    top = argparse.ArgumentParser(
+        prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared]
+    )
+    top.add_argument("--version", action="version", version=f"secmon-agent {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", parents=[shared], help="stay and report every interval")
+    run.add_argument("--now", action="store_true", help="report at once instead of after a random pause")
+    commands.add_parser("once", parents=[shared], help="report once and end")
+    enroll = commands.add_parser("enroll", parents=[shared], help="join a collector by its enrollment string")
+    source = enroll.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "string", nargs="?", metavar="STRING", help="the enrollment string; - reads it from standard input"
+    )
+    source.add_argument("--string-file", metavar="FILE", help="a file that holds the enrollment string")
+    facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
+    facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
+    commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
+    return top
+
+
+def _opened(options: argparse.Namespace) -> tuple[Config, Path]:
+    file = getattr(options, "config", None)
+    settings = config.load(None if file is None else Path(file))
+    return settings, config.state_dir(settings, getattr(options, "state_dir", None))
+
+
+@contextlib.contextmanager
+def _alone(options: argparse.Namespace) -> Iterator[tuple[Config, Path]]:
+    """Settings and the state folder, created and locked against a second process."""
+    settings, state_dir = _opened(options)
+    durable.private_directory(state_dir)
+    with durable.exclusive(state_dir / LOCK_FILE):
+        yield settings, state_dir
+
+
+def _run(options: argparse.Namespace) -> int:
+    from secmon_agent import resident
+    from secmon_agent.agent import open_agent
+
+    _end_on_signals()
+    with _alone(options) as (settings, state_dir):
+        if _is_pending(state_dir):
+            resident.until_enrolled(lambda: _ask_again(settings, state_dir).status == "enrolled", _log)
+        agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
+        resident.run(agent, _log, at_once=options.now)
+    return 0
+
+
+def _end_on_signals() -> None:
+    """End at once: whatever is on disk survives an end at any instant."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        sys.exit(0)
+
+    for name in ("SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end)
+
+
+def _once(options: argparse.Namespace) -> int:
+    from secmon_agent.agent import open_agent
+
+    with _alone(options) as (settings, state_dir):
+        if _is_pending(state_dir):
+            answer = _ask_again(settings, state_dir)
+            if answer.status != "enrolled":
+                raise AgentError(_pending_line(answer))
+        agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
+        outcome = agent.cycle()
+    if outcome.trouble:
+        raise AgentError(outcome.line())
+    _say(outcome.line())
+    return 0
+
+
+def _is_pending(state_dir: Path) -> bool:
+    where = identity.load(state_dir)
+    return where is not None and where.status == "pending"
+
+
+def _ask_again(settings: Config, state_dir: Path) -> Identity:
+    from secmon_agent.enroll import ask
+
+    key, where = keys.load(state_dir), identity.load(state_dir)
+    if key is None or where is None:
+        raise AgentError(f"the key in {state_dir} is gone; enroll again")
+    return ask(state_dir, settings, where, key)
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from secmon_agent import invitation
+    from secmon_agent.enroll import enroll
+
+    text = _enrollment_string(options)
+    try:
+        invited = invitation.parse(text)
+    except ValueError as error:
+        raise AgentError(str(error)) from None
+    with _alone(options) as (settings, state_dir):
+        answer = enroll(state_dir, settings, invited)
+    _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else _pending_line(answer))
+    return 0
+
+
+def _pending_line(answer: Identity) -> str:
+    why = f" ({answer.reason})" if answer.reason else ""
+    return (
+        f"the enrollment at {answer.address} waits for approval{why}; somebody approves it there with "
+        "`secmon enrollment approve`, then run the same command again or leave it to `secmon-agent run`"
+    )
+
+
+def _enrollment_string(options: argparse.Namespace) -> str:
+    if options.string_file is not None:
+        content = durable.read(Path(options.string_file))
+        if content is None:
+            raise AgentError(f"there is no file {options.string_file}")
+        return content.decode("utf-8-sig", "replace")
+    return sys.stdin.readline() if options.string == "-" else options.string
+
+
+def _facts(options: argparse.Namespace) -> int:
+    from secmon_agent.collect import collect, facts_document, live_host
+    from secmon_agent.facts import SECTIONS
+
+    _, state_dir = _opened(options)
+    unknown = [name for name in options.section or [] if name not in SECTIONS]
+    if unknown:
+        raise ConfigError(f"there is no section {unknown[0]!r}; known are {', '.join(SECTIONS)}")
+    host = live_host(state_dir if state_dir.is_dir() else None)
+    sys.stdout.write(facts_document(collect(host, options.section), host).decode().rstrip("\n") + "\n")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from secmon_agent import wire
+    from secmon_agent.spool import Spool
+
+    settings, state_dir = _opened(options)
+    key, where, known = keys.load(state_dir), identity.load(state_dir), state.peek(state_dir)
+    if key is None or where is None:
+        raise AgentError(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")
+    spool = Spool(state_dir, bytes(key.verify_key), max_bytes=settings.spool_max_bytes, max_age_s=0)
+    acked = None if known is None else known.last_ack_at
+    _say(f"collector: {where.address}")
+    _say(f"enrollment: {where.status}" + (f" ({where.reason})" if where.reason else ""))
+    _say(f"key: {wire.key_id(bytes(key.verify_key)).hex()}")
+    _say(f"last acknowledgement: {'never' if acked is None else acked.isoformat()}")
+    _say(f"spool: {len(spool.names())} reports, {spool.size_bytes()} bytes")
+    _say(f"refused by the collector: {spool.rejected()}")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"secmon-agent: {line}\n")
+    sys.stderr.flush()
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "once": _once,
+    "enroll": _enroll,
+    "facts": _facts,
+    "status": _status,
+}

@@ -1,0 +1,116 @@
+"""Sealed reports waiting on disk, oldest first, until the collector has acknowledged them.
+
+One file a report, named by its place in the queue and its kind: `000000000007.full` carries sections, `….beat` is a
+heartbeat. Every waiting report builds on acknowledged facts only, never on another waiting one, so that any of them may
+be dropped: beyond the bounds the oldest go first, but the newest with sections stays. What the collector refuses for
+good moves to `rejected/`, what is not readable any more to `damaged/`; both are bounded, neither blocks the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from secmon_agent import durable, wire
+from secmon_agent.errors import StorageError
+
+SPOOL_DIR = "spool"
+FULL, BEAT = ".full", ".beat"
+MAX_SET_ASIDE = 20
+"""Files kept in `rejected/`, and in `damaged/`."""
+MAX_SET_ASIDE_BYTES = 8 << 20
+_NAME = re.compile(r"(\d{12})\.(?:full|beat)")
+
+
+class Spool:
+    def __init__(self, state_dir: Path, public_key: bytes, *, max_bytes: int, max_age_s: float) -> None:
+        self._directory = state_dir / SPOOL_DIR
+        self._rejected = state_dir / "rejected"
+        self._damaged = state_dir / "damaged"
+        self._public_key = public_key
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+
+    def prepare(self) -> None:
+        """Create the folders and clear away what an interrupted write left."""
+        for directory in (self._directory, self._rejected, self._damaged):
+            durable.private_directory(directory)
+            for leftover in directory.glob(f"*{durable.TEMPORARY}"):
+                durable.remove(leftover)
+
+    def names(self) -> list[str]:
+        """Waiting reports, oldest first."""
+        try:
+            return sorted(path.name for path in self._directory.iterdir() if _NAME.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StorageError(f"cannot list {self._directory}: {error.strerror}") from None
+
+    def size_bytes(self) -> int:
+        return sum(_size(self._directory / name) for name in self.names())
+
+    def rejected(self) -> int:
+        return sum(1 for path in self._rejected.glob("*") if _NAME.fullmatch(path.name))
+
+    def put(self, body: bytes, *, heartbeat: bool) -> str:
+        """Make a sealed report durable at the end of the queue; raises StorageError."""
+        number = max((int(name[:12]) for name in self.names()), default=0) + 1
+        name = f"{number:012d}{BEAT if heartbeat else FULL}"
+        durable.write(self._directory / name, body)
+        return name
+
+    def reports(self) -> Iterator[tuple[str, bytes, wire.Report]]:
+        """Waiting reports that are whole and signed by this agent, oldest first; others are moved aside on the way."""
+        for name in self.names():
+            body = durable.read(self._directory / name)
+            if body is None:
+                continue
+            try:
+                report = wire.open_envelope(body, self._public_key)
+            except wire.WireError:
+                self._set_aside(name, self._damaged)
+            else:
+                yield name, body, report
+
+    def done(self, name: str) -> None:
+        durable.remove(self._directory / name)
+
+    def reject(self, name: str) -> None:
+        self._set_aside(name, self._rejected)
+
+    def trim(self, now_s: float) -> int:
+        """Drop the oldest beyond the bounds (`now_s`: seconds since 1970); answers how many."""
+        names = self.names()
+        keep = next((name for name in reversed(names) if name.endswith(FULL)), names[-1] if names else None)
+        sizes = {name: _size(self._directory / name) for name in names}
+        total = sum(sizes.values())
+        dropped = 0
+        for name in names:
+            too_old = now_s - _written_at(self._directory / name) > self._max_age_s
+            if name != keep and (total > self._max_bytes or too_old):
+                durable.remove(self._directory / name)
+                total -= sizes[name]
+                dropped += 1
+        return dropped
+
+    def _set_aside(self, name: str, directory: Path) -> None:
+        number = max((int(path.name[:12]) for path in directory.iterdir() if _NAME.fullmatch(path.name)), default=0) + 1
+        durable.move(self._directory / name, directory / f"{number:012d}{name[12:]}")
+        files = sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+        while len(files) > MAX_SET_ASIDE or sum(map(_size, files)) > MAX_SET_ASIDE_BYTES:
+            durable.remove(files.pop(0))
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _written_at(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
