@@ -122,17 +122,17 @@ def _is_pending(state_dir: Path) -> bool:
 
 
 def _ask_again(settings: Config, state_dir: Path) -> Identity:
-    from secmon_agent.enroll import ask
+    from secmon_agent.enroll import ask, host_facts
 
     key, where = keys.load(state_dir), identity.load(state_dir)
     if key is None or where is None:
         raise AgentError(f"the key in {state_dir} is gone; enroll again")
-    return ask(state_dir, settings, where, key)
+    return ask(state_dir, settings, where, key, host_facts(state_dir))
 
 
 def _enroll(options: argparse.Namespace) -> int:
     from secmon_agent import invitation
-    from secmon_agent.enroll import enroll
+    from secmon_agent.enroll import enroll, host_facts
 
     text = _enrollment_string(options)
     try:
@@ -140,7 +140,7 @@ def _enroll(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise AgentError(str(error)) from None
     with _alone(options) as (settings, state_dir):
-        answer = enroll(state_dir, settings, invited)
+        answer = enroll(state_dir, settings, invited, host_facts(state_dir))
     _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else _pending_line(answer))
     return 0
 

@@ -7,14 +7,12 @@ collector knows the request by its key.
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
@@ -34,7 +32,7 @@ WHAT_TO_DO = {
 """For each problem that refuses an enrollment."""
 
 
-def enroll(state_dir: Path, config: Config, invitation: Invitation) -> Identity:
+def enroll(state_dir: Path, config: Config, invitation: Invitation, host: facts.Host) -> Identity:
     """Enroll this machine, or ask again, over a locked state folder. Raises AgentError with what to do."""
     key = keys.load_or_create(state_dir)
     current = identity.load(state_dir)
@@ -46,7 +44,7 @@ def enroll(state_dir: Path, config: Config, invitation: Invitation) -> Identity:
         status="pending",
         token=invitation.token,
     )
-    return ask(state_dir, config, waiting, key)
+    return ask(state_dir, config, waiting, key, host)
 
 
 def _ca(config: Config, invitation: Invitation, current: Identity | None) -> bytes:
@@ -64,7 +62,7 @@ def _ca(config: Config, invitation: Invitation, current: Identity | None) -> byt
     )
 
 
-def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey) -> Identity:
+def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey, host: facts.Host) -> Identity:
     """Send the request of a pending `waiting` and remember the answer."""
     collector = transport.Collector(
         waiting.host,
@@ -73,7 +71,7 @@ def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey) -> 
         proxy=config.proxy,
         timeout_s=config.timeout_s,
     )
-    body = wire.seal(wire.ENROLLMENT_TYPE, request(state_dir, waiting.token, key), key)
+    body = wire.seal(wire.ENROLLMENT_TYPE, request(waiting.token, key, host), key)
     try:
         reply = collector.post("/v1/enrollments", body, wire.key_id(bytes(key.verify_key)))
     finally:
@@ -124,31 +122,25 @@ def _begin(state_dir: Path, answer: wire.EnrollmentAnswer, at_s: float) -> None:
     state.save(state_dir, begun)
 
 
-def request(state_dir: Path, token: str, key: SigningKey) -> wire.EnrollmentRequest:
-    hostname, serial = _names(state_dir)
+def request(token: str, key: SigningKey, host: facts.Host) -> wire.EnrollmentRequest:
+    """The request with the machine's names as section `host` reports them."""
+    hostname = host.hostname or socket.gethostname().split(".")[0] or "unnamed"
     return wire.EnrollmentRequest(
         public_key=bytes(key.verify_key),
         token=token,
-        hostname=hostname,
+        hostname=hostname[:255],
         agent_version=__version__,
         family="windows" if sys.platform == "win32" else "linux",
         machine_id=machine.machine_id() or UNSET,
-        serial=serial,
+        serial=host.serial[:128] if host.serial else UNSET,
     )
 
 
-def _names(state_dir: Path) -> tuple[str, str | UnsetType]:
-    """Host name and serial number as section `host` reports them."""
+def host_facts(state_dir: Path) -> facts.Host:
+    """Section `host` of this machine, without anything where it could not be read."""
     from secmon_agent.collect import collect, live_host
 
-    host = _host_facts(collect(live_host(state_dir), ["host"]))
-    hostname = host.hostname or socket.gethostname().split(".")[0] or os.environ.get("COMPUTERNAME") or "unnamed"
-    serial = host.serial[:128] if host.serial else UNSET
-    return hostname[:255], serial
-
-
-def _host_facts(sections: Mapping[str, wire.Section]) -> facts.Host:
-    section = sections.get("host")
+    section = collect(live_host(state_dir), ["host"]).get("host")
     if section is None or section.data is UNSET:
         return facts.Host()
     decoded = wire.decode_facts("host", section.data)
