@@ -1,0 +1,262 @@
+"""Applying reports inside the writer's transaction: stream, sections, contact, judgement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET, Struct
+from sqlalchemy.engine import Connection, Row
+
+from secmon.config import Config
+from secmon.evaluate.ruleset import RuleSet
+from secmon.ingest.admission import Admitted, Refused
+from secmon.ingest.sections import lacking, store_sections
+from secmon.ingest.streams import corrected, open_stream, place, remember
+from secmon.judging import Occasion, judge_host
+from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
+
+CLAMP_TOLERANCE = timedelta(seconds=5)
+"""A correction of the observed time beyond this is shown as clamped."""
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """What became of a report. `outcome` is a label of `secmon_reports_total`."""
+
+    outcome: str
+    want: tuple[str, ...] = ()
+
+
+Outcome = Applied | Refused | Exception
+"""An exception that is no `Refused` says that this one report could not be stored now."""
+
+
+class Applier:
+    """Applies batches under one set of rules and one configuration."""
+
+    def __init__(self, rules: RuleSet, config: Config, observe: Callable[[float], None] = lambda _s: None) -> None:
+        self._rules = rules
+        self._config = config
+        self._observe = observe
+
+    def apply(self, connection: Connection, batch: Sequence[Admitted]) -> list[Outcome]:
+        """Outcomes in the order of `batch`. A report that fails leaves no trace and does not touch the others."""
+        outcomes: dict[int, Outcome] = {}
+        waiting = list(enumerate(batch))
+        while waiting:  # one report per host and round, so that each meets its host as the one before left it
+            turn: dict[object, tuple[int, Admitted]] = {}
+            later: list[tuple[int, Admitted]] = []
+            for number, admitted in waiting:
+                if turn.setdefault(admitted.key.host_id, (number, admitted))[0] != number:
+                    later.append((number, admitted))
+            self._round(connection, list(turn.values()), outcomes)
+            waiting = later
+        return [outcomes[number] for number in range(len(batch))]
+
+    def _round(self, connection: Connection, turn: list[tuple[int, Admitted]], outcomes: dict[int, Outcome]) -> None:
+        states = host_states(connection, [admitted.key.key_id for _, admitted in turn])
+        beats: list[Admitted] = []
+        for number, admitted in turn:
+            host = states.get(admitted.key.key_id)
+            refused = _refuse(host)
+            if host is None or refused is not None:
+                outcomes[number] = refused or Refused("unknown-key", 401)
+            elif self._is_plain_heartbeat(host, admitted):
+                beats.append(admitted)
+                outcomes[number] = Applied(outcome="heartbeat")
+            else:
+                outcomes[number] = self._apply_alone(connection, host, admitted)
+        if beats:
+            _touch(connection, [(each, states[each.key.key_id]) for each in beats])
+            remember(connection, beats)
+
+    def _is_plain_heartbeat(self, host: Row[Any], admitted: Admitted) -> bool:
+        report = admitted.report
+        return bool(
+            report.sections is UNSET
+            and report.state == host.state
+            and not host.resyncing
+            and report.stream == host.stream
+            and report.sequence > host.sequence
+            and host.judged_ruleset == self._rules.version
+            and (admitted.received_at - host.observed_at).total_seconds() < self._shortest_limit_s
+        )
+
+    @property
+    def _shortest_limit_s(self) -> float:
+        return self._config.stale_after_s(None)
+
+    def _apply_alone(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Outcome:
+        try:
+            with connection.begin_nested():
+                return self._apply_one(connection, host, admitted)
+        except Refused as refused:
+            return refused
+        except (sa.exc.OperationalError, sa.exc.InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 — one report must not take the batch along; it is logged and answered 503
+            return error
+
+    def _apply_one(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied:
+        where = place(connection, host, admitted)
+        if where == "fork":
+            raise Refused("fork", 409, f"sequence {admitted.report.sequence}")
+        if where in ("repeated", "late"):
+            remember(connection, [admitted] if where == "late" else [])
+            return Applied(outcome=where, want=lacking(connection, host, admitted.report))
+        if where == "new_stream":
+            open_stream(connection, host, admitted)
+        remember(connection, [admitted])
+        return self._take(connection, host, admitted)
+
+    def _take(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied:
+        """The report is the newest of its host: bring the host to what it says."""
+        report = admitted.report
+        revision = host.revision + 1
+        observed_at = corrected(admitted, host.observed_at)
+        if host.judged_ruleset not in (None, self._rules.version):  # new rules speak about the old facts first
+            self._judge(connection, host, revision, "rules", observed_at, admitted.received_at, None)
+            revision += 1
+        if report.sections is UNSET:
+            changed: frozenset[str] = frozenset()
+            want = lacking(connection, host, report)
+        else:
+            stored = store_sections(
+                connection, host, report, revision=revision, observed_at=observed_at, now=admitted.received_at
+            )
+            changed, want = stored.changed, stored.want
+        _contact(connection, host, admitted, None if want else observed_at)
+        values: dict[str, object] = {"revision": revision, "resyncing": bool(want)}
+        if not want:
+            all_checks = host.resyncing or host.state != host.judged_state or self._was_stale(host, admitted)
+            checks = None if all_checks else self._rules.touched(changed)
+            self._judge(connection, host, revision, "machine", observed_at, admitted.received_at, checks)
+            values |= {
+                "state": report.state,
+                "judged_state": report.state,
+                "judged_ruleset": self._rules.version,
+            }
+        connection.execute(sa.update(hosts).where(hosts.c.host_id == host.host_id).values(**values))
+        outcome = "heartbeat" if report.sections is UNSET else "accepted"
+        return Applied(outcome=outcome, want=want)
+
+    def _judge(
+        self,
+        connection: Connection,
+        host: Row[Any],
+        revision: int,
+        cause: Any,
+        at: datetime,
+        now: datetime,
+        checks: frozenset[str] | None,
+    ) -> None:
+        started = time.perf_counter()
+        judge_host(
+            connection,
+            self._rules,
+            self._config,
+            host,
+            revision,
+            Occasion(cause=cause, at=at, recorded_at=now, checks=checks),
+        )
+        self._observe(time.perf_counter() - started)
+
+    def _was_stale(self, host: Row[Any], admitted: Admitted) -> bool:
+        """The results may say `stale`, which ends with this report."""
+        if host.observed_at is None:
+            return False
+        return bool((admitted.received_at - host.observed_at).total_seconds() >= self._shortest_limit_s)
+
+
+def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row[Any]]:
+    """What a batch needs of each key's host; rows of hosts are locked, in id order."""
+    query = (
+        sa.select(
+            agent_keys.c.key_id,
+            agent_keys.c.revoked_at.label("key_revoked_at"),
+            agents.c.revoked_at.label("agent_revoked_at"),
+            hosts,
+            contacts.c.stream,
+            contacts.c.sequence,
+            contacts.c.observed_at,
+        )
+        .select_from(agent_keys)
+        .join(agents, agents.c.agent_id == agent_keys.c.agent_id)
+        .join(host_agents, sa.and_(host_agents.c.agent_id == agents.c.agent_id, host_agents.c.valid_to.is_(None)))
+        .join(hosts, hosts.c.host_id == host_agents.c.host_id)
+        .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
+        .where(agent_keys.c.key_id.in_(key_ids))
+        .order_by(hosts.c.host_id)
+        .with_for_update(of=hosts)
+    )
+    return {row.key_id: row for row in connection.execute(query)}
+
+
+def _refuse(host: Row[Any] | None) -> Refused | None:
+    if host is None:
+        return Refused("unknown-key", 401)
+    if host.key_revoked_at is not None or host.agent_revoked_at is not None:
+        return Refused("revoked-key", 401)
+    if host.retired_at is not None:
+        return Refused("revoked-key", 401, "the host is retired")
+    return None
+
+
+_touch_statement = (
+    sa.update(contacts)
+    .where(contacts.c.host_id == sa.bindparam("b_host_id"))
+    .values({
+        name: sa.bindparam(f"b_{name}")
+        for name in ("sequence", "observed_at", "received_at", "collected_at", "offset_s", "clamped", "interval_s",
+                     "boot_id")
+    })
+)  # fmt: skip
+
+
+def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -> None:
+    rows = []
+    for admitted, host in beats:
+        values = _contact_values(admitted, corrected(admitted, host.observed_at))
+        rows.append(
+            {f"b_{name}": value for name, value in values.items() if name != "stream"} | {"b_host_id": host.host_id}
+        )
+    connection.execute(_touch_statement, rows)
+
+
+def _contact(connection: Connection, host: Row[Any], admitted: Admitted, observed_at: datetime | None) -> None:
+    """Note that the machine spoke; `observed_at` None: but what is known of it is not confirmed."""
+    report = admitted.report
+    values = _contact_values(admitted, observed_at or host.observed_at or corrected(admitted, None))
+    for name, value in (
+        ("agent_version", report.agent_version),
+        ("rejected", report.rejected),
+    ):
+        if value is not UNSET:
+            values[name] = value
+    if report.vitals is not UNSET:
+        values["vitals"] = msgspec.json.encode(report.vitals).decode()
+    if host.stream is None:
+        connection.execute(sa.insert(contacts).values(host_id=host.host_id, **values))
+    else:
+        connection.execute(sa.update(contacts).where(contacts.c.host_id == host.host_id).values(**values))
+
+
+def _contact_values(admitted: Admitted, observed_at: datetime) -> dict[str, Any]:
+    report = admitted.report
+    offset = 0.0 if report.offset_s is UNSET else report.offset_s
+    said = (report.collected_at - observed_at).total_seconds() + offset
+    return {
+        "stream": report.stream,
+        "sequence": report.sequence,
+        "observed_at": observed_at,
+        "received_at": admitted.received_at,
+        "collected_at": report.collected_at,
+        "offset_s": None if report.offset_s is UNSET else report.offset_s,
+        "clamped": abs(said) > CLAMP_TOLERANCE.total_seconds(),
+        "interval_s": report.interval_s,
+        "boot_id": report.boot_id,
+    }

@@ -1,0 +1,290 @@
+"""Letting new machines in: tokens, collisions, approval, revocation."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET, UnsetType
+from sqlalchemy.engine import Connection, Row
+
+from secmon.config import Config
+from secmon.errors import Failure
+from secmon.ingest.admission import Refused, refusal
+from secmon.store import audit
+from secmon.store.database import Database
+from secmon.store.hosts import create_host, find_host
+from secmon.store.schema import agent_keys, agents, enrollment_tokens, enrollments, host_agents, hosts
+from secmon_agent import wire
+
+T = TypeVar("T")
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def new_token(
+    connection: Connection,
+    *,
+    now: datetime,
+    actor: str,
+    uses: int,
+    valid_for: timedelta,
+    zone: str | None = None,
+    role: str | None = None,
+    networks: Sequence[str] = (),
+) -> str:
+    """A token that admits `uses` new hosts; only its hash is kept. `networks` are CIDR, empty: from anywhere."""
+    token = secrets.token_urlsafe(24)
+    connection.execute(
+        sa.insert(enrollment_tokens).values(
+            token_hash=_hash(token), created_at=now, created_by=actor, expires_at=now + valid_for, uses_left=uses,
+            zone=zone, role=role, networks=msgspec.json.encode(list(networks)).decode(),
+        )
+    )  # fmt: skip
+    detail = {"uses": uses, "expires_at": (now + valid_for).isoformat(), "zone": zone, "networks": list(networks)}
+    audit.write(connection, at=now, actor=actor, action="enrollment.token", detail=detail)
+    return token
+
+
+class Enrollment:
+    """Answers enrollment requests. Idempotent by key: the same request again gets the same answer and costs no use."""
+
+    def __init__(self, database: Database, config: Config, identity: tuple[uuid.UUID, int]) -> None:
+        self._database = database
+        self._config = config
+        self._identity = identity
+
+    def request(self, body: bytes, address: str, now: datetime) -> wire.EnrollmentAnswer:
+        """Raises Refused."""
+        try:
+            envelope = wire.read_envelope(body)
+            request = wire.read_enrollment(envelope)
+        except wire.WireError as error:
+            raise refusal(error) from None
+        try:
+            with self._database.write() as connection:
+                status, reason = _decide(connection, request, address, now)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError):
+            raise Refused("busy", 503) from None
+        return wire.EnrollmentAnswer(
+            status=status,
+            reason=reason,
+            collector_id=self._identity[0].bytes,
+            generation=self._identity[1],
+            interval_s=self._config.ingest.interval_s,
+            server_time=now,
+        )
+
+
+def _decide(connection: Connection, request: wire.EnrollmentRequest, address: str, now: datetime) -> tuple[str, str]:
+    key_id = wire.key_id(request.public_key)
+    known = connection.execute(
+        sa.select(agents.c.revoked_at, agent_keys.c.revoked_at.label("key_revoked_at"))
+        .join(agent_keys, agent_keys.c.agent_id == agents.c.agent_id)
+        .where(agent_keys.c.key_id == key_id)
+    ).first()
+    if known is not None:
+        if known.revoked_at is not None or known.key_revoked_at is not None:
+            raise Refused("revoked-key", 403)
+        return "enrolled", ""
+    asked = connection.execute(sa.select(enrollments).where(enrollments.c.key_id == key_id)).first()
+    if asked is not None:
+        if asked.status == "refused":
+            raise Refused("enrollment-refused", 403, asked.reason)
+        return "pending", asked.reason
+    token = _use_token(connection, request.token, address, now)
+    collision, reason = _collision(connection, request)
+    values: dict[str, Any] = {
+        "enrollment_id": uuid.uuid4(), "key_id": key_id, "public_key": request.public_key,
+        "token_hash": token.token_hash, "hostname": request.hostname, "machine_id": _value(request.machine_id),
+        "serial": _value(request.serial), "agent_version": request.agent_version, "family": request.family,
+        "address": address, "requested_at": now, "reason": reason, "collides_with": collision,
+    }  # fmt: skip
+    if collision is not None:
+        connection.execute(sa.insert(enrollments).values(status="pending", **values))
+        _audit(connection, now, key_id, "enrollment.pending", request.hostname, reason)
+        return "pending", reason
+    attributes = {name: value for name in ("zone", "role") if (value := getattr(token, name)) is not None}
+    host_id = create_host(
+        connection, hostname=request.hostname, now=now, machine_id=values["machine_id"], serial=values["serial"],
+        attributes=attributes,
+    )  # fmt: skip
+    _speak_for(connection, host_id, key_id, request.public_key, token.sections, now)
+    connection.execute(sa.insert(enrollments).values(status="enrolled", host_id=host_id, decided_at=now, **values))
+    _audit(connection, now, key_id, "enrollment.enrolled", request.hostname, "")
+    return "enrolled", ""
+
+
+def _use_token(connection: Connection, text: str, address: str, now: datetime) -> Row[Any]:
+    """Count one use in one conditional update. Raises Refused with what is wrong."""
+    token = connection.execute(
+        sa.select(enrollment_tokens).where(enrollment_tokens.c.token_hash == _hash(text))
+    ).first()
+    if token is None:
+        raise Refused("token-unknown", 403)
+    if token.expires_at <= now:
+        raise Refused("token-expired", 403, f"it ended at {token.expires_at:%Y-%m-%d %H:%M} UTC")
+    networks = msgspec.json.decode(token.networks, type=list[str])
+    if networks and not _is_within(address, networks):
+        raise Refused("token-network", 403, f"{address} is in none of {', '.join(networks)}")
+    used = connection.execute(
+        sa.update(enrollment_tokens)
+        .where(enrollment_tokens.c.token_hash == token.token_hash, enrollment_tokens.c.uses_left > 0)
+        .values(uses_left=enrollment_tokens.c.uses_left - 1)
+    )
+    if used.rowcount != 1:
+        raise Refused("token-used-up", 403)
+    return token
+
+
+def _is_within(address: str, networks: Sequence[str]) -> bool:
+    try:
+        source = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(source, ipaddress.IPv6Address) and source.ipv4_mapped is not None:
+        source = source.ipv4_mapped
+    return any(source in ipaddress.ip_network(network) for network in networks)
+
+
+def _collision(connection: Connection, request: wire.EnrollmentRequest) -> tuple[uuid.UUID | None, str]:
+    """The host that this one seems to be already, and by what."""
+    for column, value, what in (
+        (hosts.c.hostname, request.hostname, "host name"),
+        (hosts.c.serial, _value(request.serial), "serial number"),
+        (hosts.c.machine_id, _value(request.machine_id), "machine id"),
+    ):
+        if value is None:
+            continue
+        same = sa.func.lower(column) == value.lower() if isinstance(value, str) else column == value
+        found = connection.execute(
+            sa.select(hosts.c.host_id, hosts.c.name).where(same, hosts.c.retired_at.is_(None)).limit(1)
+        ).first()
+        if found is not None:
+            return found.host_id, f"same {what} as {found.name}"
+    return None, ""
+
+
+def _value(value: T | UnsetType) -> T | None:
+    return None if value is UNSET else value
+
+
+def _speak_for(
+    connection: Connection, host_id: uuid.UUID, key_id: bytes, public_key: bytes, sections: str | None, now: datetime
+) -> None:
+    """A new agent speaks for the host from now on; whoever did before no longer does and is revoked."""
+    former = connection.execute(
+        sa.select(host_agents.c.agent_id).where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
+    ).scalars()
+    for agent_id in list(former):
+        _revoke(connection, agent_id, "replaced by a new enrollment", now)
+    connection.execute(
+        sa.update(host_agents)
+        .where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
+        .values(valid_to=now)
+    )
+    agent_id = uuid.uuid4()
+    connection.execute(sa.insert(agents).values(agent_id=agent_id, enrolled_at=now, sections=sections))
+    connection.execute(
+        sa.insert(agent_keys).values(key_id=key_id, agent_id=agent_id, public_key=public_key, valid_from=now)
+    )
+    connection.execute(
+        sa.insert(host_agents).values(host_id=host_id, agent_id=agent_id, valid_from=now, recorded_at=now)
+    )
+
+
+def _revoke(connection: Connection, agent_id: uuid.UUID, reason: str, now: datetime) -> None:
+    connection.execute(
+        sa.update(agents)
+        .where(agents.c.agent_id == agent_id, agents.c.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_reason=reason)
+    )
+
+
+def _audit(connection: Connection, now: datetime, key_id: bytes, action: str, subject: str, reason: str) -> None:
+    audit.write(connection, at=now, actor=f"agent:{key_id.hex()}", action=action, subject=subject,
+                detail={"reason": reason} if reason else None)  # fmt: skip
+
+
+# ── decisions of people ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pending(connection: Connection) -> list[Row[Any]]:
+    """Requests that wait, oldest first, with the name of the host they collide with."""
+    return list(
+        connection.execute(
+            sa.select(enrollments, hosts.c.name.label("host_name"))
+            .outerjoin(hosts, hosts.c.host_id == enrollments.c.collides_with)
+            .where(enrollments.c.status == "pending")
+            .order_by(enrollments.c.requested_at)
+        )
+    )
+
+
+def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: str, now: datetime) -> str:
+    """Let a waiting machine in: as the host it collides with (history goes on), or as a new one. Returns its name."""
+    row = _waiting(connection, enrollment_id)
+    token = connection.execute(
+        sa.select(enrollment_tokens).where(enrollment_tokens.c.token_hash == row.token_hash)
+    ).one()
+    if as_new:
+        attributes = {name: value for name in ("zone", "role") if (value := getattr(token, name)) is not None}
+        host_id = create_host(
+            connection, hostname=row.hostname, now=now, machine_id=row.machine_id, serial=row.serial,
+            attributes=attributes,
+        )  # fmt: skip
+    else:
+        host_id = row.collides_with
+        connection.execute(
+            sa.update(hosts)
+            .where(hosts.c.host_id == host_id)
+            .values(machine_id=row.machine_id, serial=row.serial, hostname=row.hostname)
+        )
+    _speak_for(connection, host_id, row.key_id, row.public_key, token.sections, now)
+    _settle(connection, row, "enrolled", actor, now, host_id=host_id)
+    return str(connection.execute(sa.select(hosts.c.name).where(hosts.c.host_id == host_id)).scalar_one())
+
+
+def refuse(connection: Connection, enrollment_id: str, *, reason: str, actor: str, now: datetime) -> None:
+    _settle(connection, _waiting(connection, enrollment_id), "refused", actor, now, reason=reason)
+
+
+def _waiting(connection: Connection, enrollment_id: str) -> Row[Any]:
+    found = [row for row in pending(connection) if str(row.enrollment_id).startswith(enrollment_id)]
+    if len(found) != 1:
+        raise Failure(f"{len(found)} waiting enrollments begin with {enrollment_id!r}; see `secmon enrollment list`")
+    return found[0]
+
+
+def _settle(connection: Connection, row: Row[Any], status: str, actor: str, now: datetime, **values: object) -> None:
+    connection.execute(
+        sa.update(enrollments)
+        .where(enrollments.c.enrollment_id == row.enrollment_id)
+        .values(status=status, decided_at=now, decided_by=actor, **values)
+    )
+    audit.write(connection, at=now, actor=actor, action=f"enrollment.{status}", subject=row.hostname)
+
+
+def revoke_host(connection: Connection, name: str, *, reason: str, actor: str, now: datetime) -> int:
+    """End every agent that speaks for the host; its reports are refused from now on. Returns how many."""
+    host_id = find_host(connection, name)
+    if host_id is None:
+        raise Failure(f"there is no host {name!r}")
+    speaking = list(
+        connection.execute(
+            sa.select(host_agents.c.agent_id).where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
+        ).scalars()
+    )
+    for agent_id in speaking:
+        _revoke(connection, agent_id, reason, now)
+    audit.write(connection, at=now, actor=actor, action="agent.revoke", subject=name, detail={"reason": reason})
+    return len(speaking)

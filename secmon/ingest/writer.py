@@ -1,0 +1,135 @@
+"""Group commit: many reports in one transaction, each acknowledged only after the commit."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from secmon.config import Config
+from secmon.evaluate.ruleset import RuleSet
+from secmon.ingest.admission import Admitted, Refused
+from secmon.ingest.apply import Applied, Applier, Outcome
+from secmon.metrics.runtime import Runtime
+from secmon.store.database import Database
+from secmon_agent import wire
+
+MAX_BATCH = 256
+RETRY_AFTER_S = 15
+_LABELS = {"late": "repeated"}
+log = logging.getLogger(__name__)
+
+
+class RulesInForce(Protocol):
+    """Whoever holds the rules; they may be replaced between two batches."""
+
+    @property
+    def current(self) -> RuleSet: ...
+
+
+class Waiting(Struct, frozen=True):
+    """A report in the queue and whom to tell. `tell` gets the bytes of the Ack, or a Refused."""
+
+    admitted: Admitted
+    tell: Callable[[bytes | Refused], None]
+
+
+class Writer:
+    """One thread that takes whatever waits, applies it in one transaction, commits and answers."""
+
+    def __init__(
+        self,
+        database: Database,
+        rules: RulesInForce,
+        config: Config,
+        runtime: Runtime,
+        identity: tuple[UUID, int],
+        clock: Callable[[], datetime],
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._config = config
+        self._runtime = runtime
+        self._collector_id, self._generation = identity[0].bytes, identity[1]
+        self._clock = clock
+        self._on_change = on_change
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout=30)
+
+    def submit(self, waiting: Waiting) -> None:
+        self._queue.put(waiting)
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            first = self._queue.get()
+            if first is None:
+                return
+            batch = [first]
+            while len(batch) < MAX_BATCH:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    going = False
+                    break
+                batch.append(more)
+            self._commit(batch)
+
+    def _commit(self, batch: list[Waiting]) -> None:
+        applier = Applier(self._rules.current, self._config, self._runtime.evaluation_duration.observe)
+        started = time.monotonic()
+        try:
+            with self._database.write() as connection:
+                outcomes = applier.apply(connection, [each.admitted for each in batch])
+        except Exception as error:  # noqa: BLE001 — full disk, lost server: everybody keeps the report and comes again
+            log.error("cannot store reports: %s", _short(error))  # noqa: TRY400 — a full disk needs no traceback
+            outcomes = [error] * len(batch)
+        changed = False
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            changed |= isinstance(outcome, Applied) and outcome.outcome != "heartbeat"
+            waiting.tell(self._answer(waiting.admitted, outcome))
+        log.debug("%d reports in %.1f ms", len(batch), (time.monotonic() - started) * 1000)
+        if changed:
+            self._on_change()
+
+    def _answer(self, admitted: Admitted, outcome: Outcome) -> bytes | Refused:
+        if isinstance(outcome, Refused):
+            return outcome
+        if not isinstance(outcome, Applied):
+            if not isinstance(outcome, OSError):
+                log.error("a report of %s could not be applied: %s", admitted.key.host_id, _short(outcome))
+            return Refused("busy", 503, "the report could not be stored; it will be taken later")
+        self._runtime.reports.labels(outcome=_LABELS.get(outcome.outcome, outcome.outcome)).inc()
+        return wire.encode(
+            wire.Ack(
+                stream=admitted.report.stream,
+                sequence=admitted.report.sequence,
+                interval_s=self._config.ingest.interval_s,
+                server_time=self._clock(),
+                collector_id=self._collector_id,
+                generation=self._generation,
+                want=outcome.want,
+            )
+        )
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
