@@ -1,0 +1,84 @@
+"""Answers: per check, per area, and how probing went. Every machine stands in every denominator."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import sqlalchemy as sa
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from secmon.metrics.answers import Vector
+from secmon.metrics.labels import SECTION_STATUSES, STATUSES, Place
+from secmon.metrics.view import View
+from secmon.store.schema import section_versions
+from secmon_agent.facts import SECTIONS
+
+
+def check_hosts(view: View) -> Iterator[Metric]:
+    checks = tuple(sorted(view.rules.checks))
+    counts: Counter[tuple[str, str, int]] = Counter()
+    for (place, vector), hosts in _alike(view, checks).items():
+        for check, rank in zip(checks, vector, strict=True):
+            counts[check, place.zone, rank] += hosts
+    metric = GaugeMetricFamily("secmon_check_hosts", "Machines by answer.", labels=("check", "zone", "status"))
+    for check in checks:
+        for zone in view.fleet.zones:
+            for rank, status in enumerate(STATUSES):
+                metric.add_metric((check, zone, status), counts[check, zone, rank])
+    yield metric
+
+
+def area_hosts(view: View) -> Iterator[Metric]:
+    checks = tuple(sorted(view.rules.checks))
+    members: dict[str, list[int]] = {}
+    for index, check in enumerate(checks):
+        members.setdefault(view.rules.checks[check].area, []).append(index)
+    counts: Counter[tuple[str, Place, int]] = Counter()
+    for (place, vector), hosts in _alike(view, checks).items():
+        for area, indexes in members.items():
+            counts[area, place, min(vector[index] for index in indexes)] += hosts
+    metric = GaugeMetricFamily(
+        "secmon_area_hosts",
+        "Machines by their worst answer in the area.",
+        labels=("area", "zone", "department", "status"),
+    )
+    for area in sorted(members):
+        for place in view.fleet.places:
+            for rank, status in enumerate(STATUSES):
+                metric.add_metric((area, *place, status), counts[area, place, rank])
+    yield metric
+
+
+def section_hosts(view: View) -> Iterator[Metric]:
+    """A status of a later agent is shown under its own name."""
+    rows = view.connection.execute(
+        sa.select(section_versions.c.host_id, section_versions.c.section, section_versions.c.status).where(
+            section_versions.c.observed_to.is_(None)
+        )
+    )
+    machines = view.fleet.machines
+    counts = Counter(
+        (section, machines[host_id].place.zone, status)
+        for host_id, section, status in rows
+        if host_id in machines and section in SECTIONS
+    )
+    keys = {(section, zone, status) for section in SECTIONS for zone in view.fleet.zones for status in SECTION_STATUSES}
+    metric = GaugeMetricFamily(
+        "secmon_section_hosts", "Machines by how reading a section went.", labels=("section", "zone", "status")
+    )
+    for key in sorted(keys | counts.keys()):
+        metric.add_metric(key, counts[key])
+    yield metric
+
+
+def _alike(view: View, checks: tuple[str, ...]) -> Mapping[tuple[Place, Vector], int]:
+    """Machines of one place that answer alike, counted: there are far fewer of these than machines."""
+    revisions: dict[uuid.UUID, int] = {host_id: machine.revision for host_id, machine in view.fleet.machines.items()}
+    vectors = view.memory.answers.read(view.connection, checks, revisions)
+    return Counter((machine.place, vectors[host_id]) for host_id, machine in view.fleet.machines.items())
+
+
+FAMILIES: Final = {"check_hosts": check_hosts, "area_hosts": area_hosts, "section_hosts": section_hosts}

@@ -1,0 +1,23 @@
+"""Values of labels that every family uses alike."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+NONE: Final = "none"
+"""Zone, department or role of a machine to which the office gave none. Not the empty string: Prometheus takes an empty
+label for a missing one, and `by (department)` would then lose the bar's name."""
+UNKNOWN: Final = "unknown"
+"""What could not be determined (operating system, version)."""
+
+SEVERITIES: Final = ("high", "medium", "low")
+STATUSES: Final = ("fail", "unknown", "pass", "not_applicable")
+"""Answers of a check, worst first."""
+SECTION_STATUSES: Final = ("ok", "absent", "denied", "failed", "unsupported")
+
+
+class Place(NamedTuple):
+    """Where the office puts a machine."""
+
+    zone: str
+    department: str

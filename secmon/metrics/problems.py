@@ -1,0 +1,39 @@
+"""Unresolved findings of the machines in use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from secmon.metrics.fleet import Machine
+from secmon.store.schema import findings
+
+
+class Problem(NamedTuple):
+    machine: Machine
+    check: str
+    item: str
+    severity: str
+    state: str
+    opened_at: datetime
+    due_at: datetime
+
+
+def read_problems(connection: Connection, machines: Mapping[uuid.UUID, Machine]) -> list[Problem]:
+    rows = connection.execute(
+        sa.select(
+            findings.c.host_id,
+            findings.c.check_id,
+            findings.c["item"],
+            findings.c.severity,
+            findings.c.state,
+            findings.c.opened_at,
+            findings.c.due_at,
+        ).where(findings.c.resolved_at.is_(None))
+    )
+    return [Problem(machines[host_id], *rest) for host_id, *rest in rows if host_id in machines]
