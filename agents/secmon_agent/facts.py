@@ -80,11 +80,14 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
     installed_version: str | UnsetType = UNSET
     candidate_version: str | UnsetType = UNSET
     security: bool | UnsetType = UNSET
-    """Offered by a security archive (apt: Release label/suite), or in the security category (WUA)."""
+    """A security archive (apt: Release label/suite) offers this version or one that it supersedes, or security
+    category (WUA)."""
     origin: str | UnsetType = UNSET
     """The archive that offers it, e.g. "Debian-Security bookworm-security"."""
     pending_since: datetime | UnsetType = UNSET
     """When the package list that first offered this candidate had been fetched, as seen by this agent."""
+    phased_percent: int | UnsetType = UNSET
+    """Ubuntu: share of machines that are offered the update so far; left out where it is offered to all."""
 
 
 class Patches(Fact, frozen=True, kw_only=True):

@@ -1,0 +1,128 @@
+"""One cycle: every probe of this machine, each turned into a section. One failing probe never stops the others."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from secmon_agent import wire
+from secmon_agent.facts_document import facts_document, plain_facts, read_facts_document
+from secmon_agent.files import LiveFiles
+from secmon_agent.host import AbsentError, DeniedError, Host, ProbeError, UnsupportedError
+from secmon_agent.memory import DictMemory, FileMemory, Memory
+from secmon_agent.probes import Probe, probes_for
+
+if TYPE_CHECKING:
+    from secmon_agent.command import CommandResult
+    from secmon_agent.registry import Registry
+    from secmon_agent.system import System
+
+__all__ = ["collect", "facts_document", "live_host", "plain_facts", "read_facts_document", "render"]
+
+_MAX_REASON_CHARS: Final = 200
+_STATUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (AbsentError, "absent"),
+    (DeniedError, "denied"),
+    (PermissionError, "denied"),
+    (UnsupportedError, "unsupported"),
+    (NotImplementedError, "unsupported"),
+)
+
+
+def collect(host: Host, names: Iterable[str] | None = None) -> dict[str, wire.Section]:
+    """Sections by name: all that this family has, or those of `names`; KeyError for one that it has not."""
+    host.new_cycle()
+    table = probes_for(host.family)
+    wanted = table if names is None else {name: table[name] for name in names}
+    return {name: section(host, probe) for name, probe in wanted.items()}
+
+
+def section(host: Host, probe: Probe) -> wire.Section:
+    now = host.now().replace(microsecond=0)
+    try:
+        return wire.ok_section(probe(host), now)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in a probe is that section's answer
+        return wire.other_section(status_of(error), reason_of(error), now)
+
+
+def status_of(error: Exception) -> str:
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), "failed")
+
+
+def reason_of(error: Exception) -> str:
+    """Short, and without anything that was read: a probe's own words, a path and the system's words, or the kind of
+    error."""
+    if isinstance(error, ProbeError):
+        text = str(error)
+        return (
+            text if type(error) in (AbsentError, DeniedError, UnsupportedError) else f"{type(error).__name__}: {text}"
+        )
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if isinstance(error.filename, str) else ""
+        # The system's own words are in its language; the number is the same everywhere.
+        words = os.strerror(error.errno) if error.errno and sys.platform != "win32" else type(error).__name__
+        return f"{words}{where}"[:_MAX_REASON_CHARS]
+    words = re.sub(r"(['\"]).*\1|\\x\S+|\d{5,}", "…", str(error), flags=re.DOTALL)
+    return f"{type(error).__name__}: {words}"[:_MAX_REASON_CHARS]
+
+
+def render(sections: dict[str, wire.Section], host: Host) -> str:
+    """Readable JSON: the facts document."""
+    return facts_document(sections, host).decode()
+
+
+def live_host(state_dir: Path | None) -> Host:
+    """The machine this runs on. Probes remember in `state_dir`/memory; without it until the process ends."""
+    memory: Memory = DictMemory() if state_dir is None else FileMemory(state_dir / "memory")
+    registry, system = _windows() if sys.platform == "win32" else _linux()
+    return Host(
+        family="windows" if sys.platform == "win32" else "linux",
+        files=LiveFiles(),
+        registry=registry,
+        system=system,
+        memory=memory,
+        clock=_utc_now,
+        runner=_run,
+        privileged=_privileged(),
+    )
+
+
+def _linux() -> tuple[Registry, System]:
+    from secmon_agent.registry import NoRegistry
+    from secmon_agent.system_linux import LinuxSystem
+
+    return NoRegistry(), LinuxSystem()
+
+
+def _windows() -> tuple[Registry, System]:
+    if sys.platform == "win32":
+        from secmon_agent.registry_windows import WindowsRegistry
+        from secmon_agent.system_windows import WindowsSystem
+
+        return WindowsRegistry(), WindowsSystem()
+    raise NotImplementedError("the registry is on Windows only")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _run(argv: Sequence[str], *, timeout_s: float, max_output_bytes: int) -> CommandResult:
+    """Programs are rarely needed, and importing what starts them is not free."""
+    from secmon_agent.command import run
+
+    return run(argv, timeout_s=timeout_s, max_output_bytes=max_output_bytes)
+
+
+def _privileged() -> bool:
+    if sys.platform == "win32":
+        import ctypes
+
+        is_admin: Callable[[], int] = ctypes.windll.shell32.IsUserAnAdmin
+        return bool(is_admin())
+    return os.geteuid() == 0

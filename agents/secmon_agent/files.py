@@ -1,0 +1,145 @@
+"""Files as a probe sees them: of the running machine, or of a recorded one. Names are absolute, with forward
+slashes."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, Protocol
+
+_MAX_LINKS: Final = 40
+
+
+class Stat(NamedTuple):
+    mtime_ns: int
+    size: int
+    inode: int
+    is_dir: bool
+    device: int
+    """Device number of the file system the file lies on."""
+
+
+class Files(Protocol):
+    """Every method raises OSError as the system calls do: FileNotFoundError, PermissionError, …"""
+
+    def open(self, name: str) -> BinaryIO: ...
+
+    def listdir(self, name: str) -> list[str]: ...
+
+    def stat(self, name: str) -> Stat:
+        """Of what a link points to."""
+
+    def readlink(self, name: str) -> str:
+        """Raises OSError where `name` is no link."""
+
+    def realpath(self, name: str) -> str: ...
+
+
+class LiveFiles:
+    def __init__(self, root: str = "/") -> None:
+        self._root = root.rstrip("/")
+
+    def open(self, name: str) -> BinaryIO:
+        return open(self._root + name, "rb")  # noqa: PTH123 - called for thousands of files; the caller closes
+
+    def listdir(self, name: str) -> list[str]:
+        return os.listdir(self._root + name)  # noqa: PTH208
+
+    def stat(self, name: str) -> Stat:
+        found = os.stat(self._root + name)  # noqa: PTH116
+        return Stat(
+            found.st_mtime_ns, found.st_size, found.st_ino, (found.st_mode & 0o170000) == 0o040000, found.st_dev
+        )
+
+    def readlink(self, name: str) -> str:
+        return os.readlink(self._root + name)  # noqa: PTH115
+
+    def realpath(self, name: str) -> str:
+        return os.path.realpath(self._root + name)[len(self._root) :]
+
+
+class RecordedFiles:
+    """A folder that holds a machine's files; what a checkout cannot keep (times, links, rights) comes from its
+    manifest."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        mtime: datetime,
+        mtimes: Mapping[str, datetime],
+        links: Mapping[str, str],
+        folders: frozenset[str],
+        denied: frozenset[str],
+    ) -> None:
+        self._folder = folder
+        self._mtime = mtime
+        self._mtimes = mtimes
+        self._links = links
+        self._denied = denied
+        self._folders = {"/"} | {
+            parent for name in (*folders, *links) for parent in _with_parents(name, name in folders)
+        }
+
+    def open(self, name: str) -> BinaryIO:
+        return self._path(self._resolved(name)).open("rb")
+
+    def listdir(self, name: str) -> list[str]:
+        resolved = self._resolved(name)
+        prefix = resolved.rstrip("/") + "/"
+        path = self._path(resolved)
+        names = {child.name for child in path.iterdir()} if path.is_dir() or resolved not in self._folders else set()
+        for known in (*self._links, *self._folders):
+            if known.startswith(prefix) and len(known) > len(prefix):
+                names.add(known[len(prefix) :].split("/", 1)[0])
+        return sorted(names)
+
+    def stat(self, name: str) -> Stat:
+        resolved = self._resolved(name)
+        moment = int(self._mtimes.get(resolved, self._mtime).timestamp()) * 10**9
+        path = self._path(resolved)
+        if not path.exists() and resolved in self._folders:
+            return Stat(moment, 0, 0, True, 0)
+        return Stat(moment, path.stat().st_size, 0, path.is_dir(), 0)
+
+    def readlink(self, name: str) -> str:
+        parent, _, last = name.rpartition("/")
+        resolved = self._resolved(parent or "/").rstrip("/") + "/" + last
+        if resolved in self._links:
+            return self._links[resolved]
+        self.stat(name)
+        raise OSError(22, "Invalid argument", name)
+
+    def realpath(self, name: str) -> str:
+        return self._resolved(name)
+
+    def _path(self, resolved: str) -> Path:
+        return self._folder / resolved.lstrip("/")
+
+    def _resolved(self, name: str) -> str:
+        """`name` with every link followed; PermissionError at or below a denied name."""
+        done, todo, links = "", [part for part in name.split("/") if part], 0
+        while todo:
+            part = todo.pop(0)
+            here = posixpath.normpath(f"{done}/{part}")
+            if here in self._denied:
+                raise PermissionError(13, "Permission denied", name)
+            target = self._links.get(here)
+            if target is None:
+                done = "" if here == "/" else here
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(40, "Too many levels of symbolic links", name)
+            if target.startswith("/"):
+                done = ""
+            todo = [part for part in target.split("/") if part] + todo
+        return done or "/"
+
+
+def _with_parents(name: str, itself: bool) -> list[str]:
+    parts = [part for part in name.split("/") if part]
+    return ["/" + "/".join(parts[:length]) for length in range(1, len(parts) + (1 if itself else 0))]

@@ -1,0 +1,115 @@
+"""The packet filter in the kernel, and what brings it back after a restart."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from secmon_agent.facts import Firewall
+from secmon_agent.host import DeniedError, Host, UnsupportedError
+from secmon_agent.probes import packet_filter
+from secmon_agent.probes.packet_filter import Table
+from secmon_agent.probes.systemd import wanted_units
+
+Manager = Literal["ufw", "firewalld", "nftables", "iptables", "windows"]
+
+_FOLDERS: Final = ("/usr/sbin", "/sbin")
+_UNITS: Final[tuple[tuple[str, Manager], ...]] = (
+    ("firewalld.service", "firewalld"),
+    ("nftables.service", "nftables"),
+    ("netfilter-persistent.service", "iptables"),
+    ("iptables.service", "iptables"),
+)
+
+
+class _Rules(Struct, frozen=True, kw_only=True):
+    nft: dict[tuple[str, str], Table]
+    legacy4: Table
+    legacy6: Table
+
+
+def firewall(host: Host) -> Firewall:
+    """Sources: `nft -j list ruleset`, `iptables-save` where legacy tables are in use; /etc/ufw, systemd units."""
+    if not host.privileged:
+        raise DeniedError("the rules of the packet filter are shown to root only")
+    rules = _rules(host)
+    manager = _manager(host)
+    if not (any(rules.nft.values()) or rules.legacy4 or rules.legacy6):
+        return Firewall(backend="none", manager=manager, filtering=False)
+    return Firewall(
+        backend="nftables" if any(rules.nft.values()) else "iptables",
+        manager=manager,
+        filtering=_filtering(host, rules),
+        persistent=True if manager is not UNSET else UNSET,
+    )
+
+
+def _rules(host: Host) -> _Rules:
+    nft = _program(host, "nft")
+    legacy = _legacy_in_use(host)
+    save = _program(host, "iptables-legacy-save", "iptables-save")
+    if nft is None and save is None:
+        raise UnsupportedError("neither nft nor iptables is installed, so nobody can be asked for the rules")
+    return _Rules(
+        nft=packet_filter.parse_nft(_output(host, nft, "-j", "list", "ruleset")) if nft else {},
+        legacy4=_saved(host, save) if legacy or not nft else {},
+        legacy6=_saved(host, _program(host, "ip6tables-legacy-save", "ip6tables-save")) if legacy or not nft else {},
+    )
+
+
+def _saved(host: Host, program: str | None) -> Table:
+    """Without rules and with open policies a table says nothing."""
+    if program is None:
+        return {}
+    table = packet_filter.parse_iptables(_output(host, program, "-t", "filter").decode("utf-8", "replace"))
+    said = any(chain.rules or chain.policy == "drop" for chain in table.values())
+    return table if said else {}
+
+
+def _filtering(host: Host, rules: _Rules) -> bool | UnsetType:
+    """Both for IPv4 and, where the machine speaks it, for IPv6."""
+    answers = [_family(rules, "ip", rules.legacy4)]
+    if _speaks_ipv6(host):
+        answers.append(_family(rules, "ip6", rules.legacy6))
+    if False in answers:
+        return False
+    return UNSET if None in answers else True
+
+
+def _family(rules: _Rules, family: str, legacy: Table) -> bool | None:
+    tables = [table for (kind, _), table in rules.nft.items() if kind in ("inet", family)]
+    return packet_filter.filters([*tables, legacy])
+
+
+def _speaks_ipv6(host: Host) -> bool:
+    rows = [line.split() for line in (host.text_if_any("/proc/net/if_inet6") or "").splitlines()]
+    return any(len(row) >= 6 and row[5] != "lo" for row in rows)
+
+
+def _legacy_in_use(host: Host) -> bool:
+    return any(
+        (host.text_if_any(f"/proc/net/{name}") or "").strip() for name in ("ip_tables_names", "ip6_tables_names")
+    )
+
+
+def _program(host: Host, *names: str) -> str | None:
+    paths = (f"{folder}/{name}" for name in names for folder in _FOLDERS)
+    return next((path for path in paths if host.exists(path)), None)
+
+
+def _output(host: Host, program: str, *arguments: str) -> bytes:
+    result = host.run([program, *arguments])
+    if result.exit_code != 0:
+        raise OSError(f"{program} ended with exit code {result.exit_code}")
+    return result.stdout
+
+
+def _manager(host: Host) -> Manager | UnsetType:
+    wanted = wanted_units(host)
+    if "ufw.service" in wanted and re.search(
+        r"^ENABLED=[\"']?yes", host.text_if_any("/etc/ufw/ufw.conf") or "", re.MULTILINE | re.IGNORECASE
+    ):
+        return "ufw"
+    return next((manager for unit, manager in _UNITS if unit in wanted), UNSET)

@@ -1,0 +1,21 @@
+"""Texts that makers leave in firmware instead of a name."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import UNSET, UnsetType
+
+_PLACEHOLDER = re.compile(
+    r"|to be filled by o\.?e\.?m\.?|o\.?e\.?m\.?|default string"
+    r"|system (manufacturer|product name|serial number|version)"
+    r"|not (specified|applicable|available)|none|n/?a|unknown|chassis serial number"
+    r"|x+|0+|1234567890?|123456789|invalid",
+    re.IGNORECASE,
+)
+
+
+def meaningful(text: str) -> str | UnsetType:
+    """`text` trimmed, or UNSET where it says nothing."""
+    trimmed = " ".join(text.replace("\0", " ").split())
+    return UNSET if _PLACEHOLDER.fullmatch(trimmed) else trimmed

@@ -1,0 +1,86 @@
+"""Sockets that wait for others."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Final
+
+from msgspec import UNSET, Struct
+
+from secmon_agent.facts import ListeningPort, Ports, Reach
+from secmon_agent.host import Host
+from secmon_agent.probes.processes_linux import socket_owners
+
+_TABLES: Final = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
+"""Tables of /proc/net, and the state of a socket that waits: LISTEN, or unconnected."""
+_MAX_TABLE_BYTES: Final = 32 << 20
+_DEFAULT_EPHEMERAL: Final = (32768, 60999)
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    address: str
+    port: int
+    inode: int
+
+
+def ports_linux(host: Host) -> Ports:
+    """Sources: /proc/net/{tcp,tcp6,udp,udp6}, /proc/<pid>/fd. UDP sockets in the ephemeral range are answers awaited,
+    not services."""
+    low, high = _ephemeral(host)
+    found = [
+        (table[:3], row)
+        for table, state in _TABLES
+        for row in parse_table(host.text_if_any(f"/proc/net/{table}", _MAX_TABLE_BYTES) or "", state)
+        if table[:3] == "tcp" or not low <= row.port <= high
+    ]
+    owners = socket_owners(host, {row.inode for _, row in found} - {0})
+    return Ports(
+        listening=tuple(
+            {
+                ListeningPort(
+                    protocol="tcp" if protocol == "tcp" else "udp",
+                    address=row.address,
+                    port=row.port,
+                    reach=reach(row.address),
+                    process=owners.get(row.inode, UNSET),
+                ): None
+                for protocol, row in found
+            }
+        )
+    )
+
+
+def parse_table(text: str, state: str) -> list[Waiting]:
+    """Rows of one of the kernel's tables in this state. ValueError for a table of another shape."""
+    rows = [line.split() for line in text.splitlines()[1:]]
+    waiting = [row for row in rows if len(row) >= 10 and row[3] == state]
+    return [_waiting(row) for row in waiting if row[2].endswith(":0000")]
+
+
+def reach(address: str) -> Reach:
+    return "loopback" if address == "::1" or re.match(r"(::ffff:)?127\.", address) else "network"
+
+
+def _waiting(row: list[str]) -> Waiting:
+    address, _, port = row[1].partition(":")
+    return Waiting(address=_address(address), port=int(port, 16), inode=int(row[9]))
+
+
+def _address(text: str) -> str:
+    """The kernel writes each 32-bit word in the machine's byte order."""
+    raw = bytes.fromhex(text)
+    if len(raw) not in (4, 16):
+        raise ValueError("address of unknown length in /proc/net")
+    ordered = b"".join(_word(raw[start : start + 4]) for start in range(0, len(raw), 4))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, ordered)
+
+
+def _word(word: bytes) -> bytes:
+    """Every machine this runs on is little-endian."""
+    return word[::-1]
+
+
+def _ephemeral(host: Host) -> tuple[int, int]:
+    words = (host.text_if_any("/proc/sys/net/ipv4/ip_local_port_range") or "").split()
+    return (int(words[0]), int(words[1])) if len(words) == 2 else _DEFAULT_EPHEMERAL

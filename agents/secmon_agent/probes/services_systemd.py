@@ -1,0 +1,61 @@
+"""Services of a machine with systemd, from unit files and control groups. systemctl is not run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from secmon_agent.facts import Service, Services
+from secmon_agent.host import AbsentError, Host
+from secmon_agent.probes import systemd
+
+_HIERARCHIES: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
+_SLICE: Final = "/system.slice"
+
+
+def services(host: Host) -> Services:
+    """Where systemd is installed but did not start this machine (a container), `running` stays undetermined."""
+    if not systemd.installed(host):
+        raise AbsentError("no systemd on this machine")
+    running = running_units(host)
+    return Services(
+        manager="systemd",
+        services=tuple(
+            Service(name=unit.name, start=unit.start, running=_running(unit, running)) for unit in systemd.units(host)
+        ),
+    )
+
+
+def running_units(host: Host) -> frozenset[str] | None:
+    """Services whose control group holds a process; None where systemd does not run here."""
+    if not systemd.booted(host):
+        return None
+    return host.once("systemd.running", lambda: frozenset(_populated(host)))
+
+
+def _running(unit: systemd.Unit, running: frozenset[str] | None) -> bool | UnsetType:
+    return unit.name in running if unit.resident and running is not None else UNSET
+
+
+def _populated(host: Host) -> list[str]:
+    base = next((path for path in _HIERARCHIES if host.exists(path + _SLICE)), None)
+    if base is None:
+        return []
+    folders = [base + _SLICE]
+    names: list[str] = []
+    while folders:
+        folder = folders.pop()
+        for name in host.listdir(folder):
+            if name.endswith(".slice"):
+                folders.append(f"{folder}/{name}")
+            elif name.endswith(".service") and _has_process(host, f"{folder}/{name}"):
+                names.append(name)
+    return names
+
+
+def _has_process(host: Host, group: str) -> bool:
+    events = host.text_if_any(f"{group}/cgroup.events")
+    if events is not None:
+        return "populated 1" in events
+    return bool((host.text_if_any(f"{group}/cgroup.procs") or "").strip())

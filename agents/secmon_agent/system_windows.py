@@ -1,0 +1,105 @@
+"""Asking a running Windows machine, by psutil."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import sys
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from secmon_agent.system import Adapter, Address, Socket
+
+
+class WindowsSystem:
+    def architecture(self) -> str:
+        machine = platform.machine()
+        return {"AMD64": "x86_64", "ARM64": "aarch64"}.get(machine, machine.lower())
+
+    def hostname(self) -> str:
+        return socket.gethostname()
+
+    def memory_bytes(self) -> int:
+        import psutil
+
+        return psutil.virtual_memory().total
+
+    def ipv4_addresses(self) -> list[Address]:
+        raise NotImplementedError("part of adapters() on Windows")
+
+    def clock_synchronized(self) -> bool:
+        raise NotImplementedError("Windows does not say")
+
+    def sockets(self) -> list[Socket]:
+        import psutil
+
+        names: dict[int, str] = {}
+        found = []
+        for connection in psutil.net_connections("inet"):
+            listening = connection.status == psutil.CONN_LISTEN
+            bound = connection.type == socket.SOCK_DGRAM and not connection.raddr
+            if not connection.laddr or not (listening or bound):
+                continue
+            process = _process_name(connection.pid, names)
+            found.append(
+                Socket(
+                    protocol="tcp" if listening else "udp",
+                    address=connection.laddr.ip,
+                    port=connection.laddr.port,
+                    process=process or UNSET,
+                )
+            )
+        return found
+
+    def adapters(self) -> list[Adapter]:
+        import psutil
+
+        states = psutil.net_if_stats()
+        return [
+            _adapter(name, name in states and states[name].isup, rows) for name, rows in psutil.net_if_addrs().items()
+        ]
+
+    def running_services(self) -> dict[str, bool]:
+        if sys.platform != "win32":
+            raise NotImplementedError("services of Windows")
+        import psutil
+
+        return {service.name(): service.status() == "running" for service in psutil.win_service_iter()}
+
+
+def _process_name(pid: int | None, names: dict[int, str]) -> str:
+    """Empty where nobody may know."""
+    import psutil
+
+    if not pid:
+        return ""
+    if pid not in names:
+        try:
+            names[pid] = psutil.Process(pid).name()
+        except psutil.Error:
+            names[pid] = ""
+    return names[pid]
+
+
+def _adapter(name: str, up: bool, rows: Sequence[object]) -> Adapter:
+    import psutil
+
+    mac, addresses = "", []
+    for row in rows:
+        family, address, netmask = row.family, row.address, row.netmask  # type: ignore[attr-defined]
+        if family == psutil.AF_LINK:
+            mac = address.replace("-", ":").lower()
+        elif family == socket.AF_INET:
+            addresses.append(f"{address}/{_prefix(netmask)}")
+        elif family == socket.AF_INET6:
+            addresses.append(f"{address.partition('%')[0]}/{_prefix6(netmask)}")
+    return Adapter(name=name, up=up, mac=mac or UNSET, addresses=tuple(addresses))
+
+
+def _prefix(netmask: str | None) -> int:
+    return 32 if not netmask else int.from_bytes(socket.inet_aton(netmask), "big").bit_count()
+
+
+def _prefix6(netmask: str | None) -> int:
+    return 64 if not netmask else int.from_bytes(socket.inet_pton(socket.AF_INET6, netmask), "big").bit_count()
