@@ -1,0 +1,1 @@
+"""Who is told what: transitions are decided upon once and become rendered deliveries in the same transaction."""

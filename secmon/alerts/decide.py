@@ -1,0 +1,119 @@
+"""Deciding, pure: transitions, rules and the past in, drafts out. A mail is due where it changes what was last told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from secmon.alerts.model import (
+    FLAPPING_CHANGES,
+    AlertRule,
+    Decision,
+    Draft,
+    Kind,
+    Past,
+    Place,
+    Transition,
+)
+
+OPENINGS = ("opened", "reopened")
+
+
+class _Sifted(Struct, kw_only=True):
+    """Transitions of one rule, by what becomes of them."""
+
+    news: dict[Kind, list[Transition]]
+    silent: set[int]
+    suppressed: set[int]
+
+
+def decide(transitions: Sequence[Transition], rules: Sequence[AlertRule], past: Past) -> Decision:
+    """`transitions` in the order in which they happened."""
+    assigned: dict[str, list[Transition]] = {rule.id: [] for rule in rules}
+    silent: set[int] = set()
+    suppressed: set[int] = set()
+    for transition in transitions:
+        rule = next((rule for rule in rules if rule.matches(transition)), None)
+        if rule is None:
+            silent.add(transition.transition_id)
+        else:
+            assigned[rule.id].append(transition)
+    drafts: list[Draft] = []
+    for rule in rules:
+        sifted = _sift(assigned[rule.id], past)
+        silent |= sifted.silent
+        suppressed |= sifted.suppressed
+        for kind, news in sifted.news.items():
+            drafts += _drafts(rule, kind, news, past)
+    return Decision(drafts=tuple(drafts), silent=frozenset(silent), suppressed=frozenset(suppressed))
+
+
+def _sift(transitions: Iterable[Transition], past: Past) -> _Sifted:
+    sifted = _Sifted(news=defaultdict(list), silent=set(), suppressed=set())
+    places: dict[Place, list[Transition]] = defaultdict(list)
+    for transition in transitions:
+        if transition.cause == "baseline":
+            sifted.news["new_machines"].append(transition)
+        elif transition.cause == "rules":
+            sifted.news["rules"].append(transition)
+        else:
+            places[transition.place].append(transition)
+    for place, happened in places.items():
+        if past.flips.get(place, 0) > FLAPPING_CHANGES:
+            _sift_flapping(sifted, happened, told=place in past.flapping_told)
+        else:
+            _sift_place(sifted, happened, past)
+    return sifted
+
+
+def _sift_flapping(sifted: _Sifted, happened: Sequence[Transition], *, told: bool) -> None:
+    if not told:
+        sifted.news["flapping"].append(happened[-1])
+    rest = happened if told else happened[:-1]
+    sifted.suppressed |= {transition.transition_id for transition in rest}
+
+
+def _sift_place(sifted: _Sifted, happened: Sequence[Transition], past: Past) -> None:
+    """One check on one machine: only the state after all that happened counts, not the steps between."""
+    last = {transition.item: transition for transition in happened}
+    opened = [each for each in last.values() if each.event in OPENINGS and each.finding_id not in past.told]
+    recovered = [each for each in last.values() if each.event == "resolved" and each.finding_id in past.told]
+    if opened or past.unresolved.get(happened[0].place):
+        recovered = []
+    sifted.news["problem"] += opened
+    sifted.news["recovery"] += recovered
+    news = {transition.transition_id for transition in (*opened, *recovered)}
+    sifted.silent |= {transition.transition_id for transition in happened} - news
+
+
+def _drafts(rule: AlertRule, kind: Kind, news: Sequence[Transition], past: Past) -> list[Draft]:
+    """Nothing when this hour's mails are used up; one for everything when there is more than they allow."""
+    room = rule.mails_per_hour - past.mails.get((rule.id, kind), 0)
+    if not news or room <= 0:
+        return []
+    groups: Mapping[str, Sequence[Transition]] = {"all": news}
+    if rule.urgency == "immediate" and kind not in ("new_machines", "rules"):
+        apart = _groups(news)
+        groups = apart if len(apart) <= room else groups
+    return [
+        Draft(rule=rule, kind=kind, group=f"{kind}:{group}", transitions=tuple(members))
+        for group, members in groups.items()
+    ]
+
+
+def _groups(news: Iterable[Transition]) -> dict[str, list[Transition]]:
+    """By check where several machines have it in common, else by machine where it has several checks."""
+    by_check: dict[str, list[Transition]] = defaultdict(list)
+    for transition in news:
+        by_check[transition.check_id].append(transition)
+    alone = {check: members for check, members in by_check.items() if len({each.host_id for each in members}) == 1}
+    by_host: dict[object, list[str]] = defaultdict(list)
+    for check, members in alone.items():
+        by_host[members[0].host_id].append(check)
+    groups = {f"check:{check}": members for check, members in by_check.items() if check not in alone}
+    for host, checks in by_host.items():
+        name = f"check:{checks[0]}" if len(checks) == 1 else f"host:{host}"
+        groups[name] = [transition for check in checks for transition in alone[check]]
+    return groups

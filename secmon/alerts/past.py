@@ -1,0 +1,137 @@
+"""Reading what is undecided and what was told before."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from secmon.alerts.decide import OPENINGS
+from secmon.alerts.model import FLAPPING_CHANGES, Kind, Past, Place, Transition
+from secmon.store.schema import deliveries, dispatches, findings, transitions
+
+CLAIM_LIMIT = 20_000
+"""Transitions decided upon at once."""
+_ONE_BY_ONE = ("machine", "time")
+_DAY = timedelta(hours=24)
+_HOUR = timedelta(hours=1)
+
+
+def undecided(connection: Connection, limit: int = CLAIM_LIMIT) -> list[Transition]:
+    """In the order in which they happened. Where there are too many, those that are told one by one come first."""
+    columns = [transitions.c[name] for name in Transition.__struct_fields__]
+    rows = connection.execute(
+        sa.select(*columns)
+        .outerjoin(dispatches, dispatches.c.transition_id == transitions.c.transition_id)
+        .where(dispatches.c.transition_id.is_(None))
+        .order_by(transitions.c.cause.not_in(_ONE_BY_ONE), transitions.c.transition_id)
+        .limit(limit)
+    )
+    found = [Transition(**row._mapping) for row in rows]
+    return sorted(found, key=lambda transition: transition.transition_id)
+
+
+def read_past(connection: Connection, waiting: Sequence[Transition], now: datetime) -> Past:
+    """What was told before, as far as these transitions are concerned."""
+    concerned = [transition for transition in waiting if transition.cause in _ONE_BY_ONE]
+    hosts = {transition.host_id for transition in concerned if transition.host_id is not None}
+    checks = {transition.check_id for transition in concerned}
+    told = _told(connection, hosts, checks)
+    return Past(
+        told=frozenset(told),
+        unresolved=_unresolved(connection, hosts, told),
+        flips=_flips(connection, hosts, now),
+        flapping_told=_flapping_told(connection, hosts, now),
+        mails=_mails(connection, now),
+    )
+
+
+def _told(connection: Connection, hosts: Collection[uuid.UUID], checks: Collection[str]) -> set[uuid.UUID]:
+    """Findings whose opening was told and whose recovery was not. A recovery is told for the whole check."""
+    rows = connection.execute(
+        sa.select(
+            transitions.c.host_id,
+            transitions.c.check_id,
+            transitions.c.event,
+            transitions.c.cause,
+            transitions.c.finding_id,
+            dispatches.c.outcome,
+        )
+        .join(dispatches, dispatches.c.transition_id == transitions.c.transition_id)
+        .where(transitions.c.host_id.in_(hosts), transitions.c.check_id.in_(checks))
+        .order_by(transitions.c.transition_id)
+    )
+    told: dict[Place, set[uuid.UUID]] = defaultdict(set)
+    for row in rows:
+        place = told[row.host_id, row.check_id]
+        one_by_one = row.cause in _ONE_BY_ONE
+        if row.event in OPENINGS and one_by_one and row.outcome == "delivery":
+            place.add(row.finding_id)
+        elif row.event == "resolved" and one_by_one and row.outcome == "delivery":
+            place.clear()
+        elif row.event == "resolved" and not one_by_one:
+            place.discard(row.finding_id)
+    return set().union(*told.values())
+
+
+def _unresolved(
+    connection: Connection, hosts: Collection[uuid.UUID], told: Collection[uuid.UUID]
+) -> dict[Place, frozenset[uuid.UUID]]:
+    rows = connection.execute(
+        sa.select(findings.c.host_id, findings.c.check_id, findings.c.finding_id).where(
+            findings.c.host_id.in_(hosts), findings.c.resolved_at.is_(None)
+        )
+    )
+    found: dict[Place, set[uuid.UUID]] = defaultdict(set)
+    for row in rows:
+        if row.finding_id in told:
+            found[row.host_id, row.check_id].add(row.finding_id)
+    return {place: frozenset(members) for place, members in found.items()}
+
+
+def _flips(connection: Connection, hosts: Collection[uuid.UUID], now: datetime) -> dict[Place, int]:
+    changes = sa.func.count().label("changes")
+    of = (transitions.c.host_id, transitions.c.check_id, transitions.c["item"])
+    rows = connection.execute(
+        sa.select(transitions.c.host_id, transitions.c.check_id, changes)
+        .where(
+            transitions.c.host_id.in_(hosts),
+            transitions.c.cause.in_(_ONE_BY_ONE),
+            transitions.c.observed_at > now - _DAY,
+        )
+        .group_by(*of)
+        .having(changes > FLAPPING_CHANGES)
+    )
+    flips: dict[Place, int] = {}
+    for row in rows:
+        flips[row.host_id, row.check_id] = max(row.changes, flips.get((row.host_id, row.check_id), 0))
+    return flips
+
+
+def _flapping_told(connection: Connection, hosts: Collection[uuid.UUID], now: datetime) -> frozenset[Place]:
+    rows = connection.execute(
+        sa.select(transitions.c.host_id, transitions.c.check_id)
+        .join(dispatches, dispatches.c.transition_id == transitions.c.transition_id)
+        .join(deliveries, deliveries.c.delivery_id == dispatches.c.delivery_id)
+        .where(
+            transitions.c.host_id.in_(hosts),
+            deliveries.c.group_key.startswith("flapping:"),
+            deliveries.c.created_at > now - _DAY,
+        )
+    )
+    return frozenset((row.host_id, row.check_id) for row in rows)
+
+
+def _mails(connection: Connection, now: datetime) -> dict[tuple[str, Kind], int]:
+    """A mail to several recipients counts once."""
+    rows = connection.execute(
+        sa.select(deliveries.c.rule, deliveries.c.group_key, deliveries.c.window_key)
+        .where(deliveries.c.created_at > now - _HOUR)
+        .distinct()
+    )
+    return dict(Counter((row.rule, cast(Kind, row.group_key.split(":")[0])) for row in rows))

@@ -1,0 +1,98 @@
+"""What a mail says, before it is put into words: texts are already of one language, and free of surprises."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from secmon.evaluate.model import Language
+
+
+class MachineCard(Struct, frozen=True, kw_only=True):
+    """How people know a machine; empty where nobody said."""
+
+    name: str
+    asset_number: str = ""
+    department: str = ""
+    location: str = ""
+    zone: str = ""
+
+
+class Affected(Struct, frozen=True, kw_only=True):
+    """A machine on which a check changed."""
+
+    machine: MachineCard
+    since: datetime
+    due: datetime | None = None
+    evidence: tuple[str, ...] = ()
+    again: bool = False
+    """The same problem was gone for less than a day."""
+    failing: bool = True
+    """How it stands after everything that happened."""
+
+
+class Clause(Struct, frozen=True, kw_only=True):
+    """Where a rule of the office asks for it."""
+
+    framework: str
+    control: str
+    verified: bool
+
+
+class Topic(Struct, frozen=True, kw_only=True):
+    """A check and where it changed."""
+
+    title: str
+    severity: str
+    why: str = ""
+    steps: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    clauses: tuple[Clause, ...] = ()
+    affected: tuple[Affected, ...] = ()
+
+    @property
+    def due(self) -> datetime | None:
+        return min((each.due for each in self.affected if each.due is not None), default=None)
+
+    @property
+    def since(self) -> datetime:
+        return min(each.since for each in self.affected)
+
+
+class NewMachine(Struct, frozen=True, kw_only=True):
+    """What the first look at a machine found."""
+
+    machine: MachineCard
+    high: int
+    medium: int
+    low: int
+    unknown: int
+    """Checks without an answer."""
+    worst: tuple[str, ...] = ()
+    """Titles of failing checks of high severity."""
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What other rules did to a check's findings."""
+
+    title: str
+    opened: int
+    resolved: int
+
+
+class Mail(Struct, frozen=True, kw_only=True):
+    kind: Literal["problem", "recovery", "flapping", "new_machines", "rules"]
+    language: Language
+    office: str
+    contact: str
+    time_zone: ZoneInfo
+    topics: tuple[Topic, ...] = ()
+    """Of problem, recovery and flapping."""
+    newcomers: tuple[NewMachine, ...] = ()
+    """Worst first."""
+    ruleset: str = ""
+    """Version of the rules now in force."""
+    changes: tuple[Change, ...] = ()
