@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import Metric
 
 Outcome = Literal[
-    "accepted", "heartbeat", "repeated", "late", "fork", "unauthorized", "forbidden", "malformed", "too_large", "busy"
+    "accepted", "heartbeat", "repeated", "fork", "unauthorized", "forbidden", "malformed", "too_large", "busy"
 ]
-"""What became of a report: `accepted` was applied with sections, `heartbeat` without; `repeated` and `late` were
-acknowledged and not applied; `fork` (409), `unauthorized` (401), `forbidden` (403), `malformed` (400),
+"""What became of a report: `accepted` was applied with sections, `heartbeat` without; `repeated` was acknowledged and
+not applied, and so was one that came late; `fork` (409), `unauthorized` (401), `forbidden` (403), `malformed` (400),
 `too_large` (413), `busy` (503)."""
 
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
