@@ -1,0 +1,220 @@
+"""Judgement: a check and a machine in, a verdict out. Pure; the clock is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from secmon.evaluate.check import Check
+from secmon.evaluate.condition import Condition
+from secmon.evaluate.functions import Surroundings, UndeterminedError
+from secmon.evaluate.lifecycle import Lifecycle
+from secmon.evaluate.model import STALE, Item, Machine, SectionState, Status, Verdict
+from secmon.evaluate.ruleset import RuleSet
+from secmon.evaluate.scope import Frame, SectionGoneError
+
+MAX_TEXT_CHARS: Final = 200
+"""Of an evidence, a reason or a key; what machines send may be long."""
+NO_LIFECYCLE: Final = Lifecycle()
+
+Answer = tuple[Status, str]
+
+
+def evaluate(rules: RuleSet, machine: Machine, now: datetime, checks: Iterable[str] | None = None) -> list[Verdict]:
+    """Verdicts of all checks, or of those named (unknown names are passed over), in the order of their ids."""
+    wanted = rules.checks.keys() if checks is None else rules.checks.keys() & set(checks)
+    desk = _Desk(machine, Surroundings(now=now, lifecycle=rules.lifecycle))
+    return [desk.judge(rules.checks[check]) for check in sorted(wanted)]
+
+
+def judge(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle = NO_LIFECYCLE) -> Verdict:
+    """The answer of one check. Never raises on account of the facts."""
+    return _Desk(machine, Surroundings(now=now, lifecycle=lifecycle)).judge(check)
+
+
+class _Desk:
+    """What all checks of one machine share: the sections that are there, and the names that conditions see."""
+
+    def __init__(self, machine: Machine, around: Surroundings) -> None:
+        self.machine = machine
+        self.around = around
+        self.names: dict[str, object] = {
+            name: state.facts
+            for name, state in machine.sections.items()
+            if state.status == "ok" and state.facts is not None
+        }
+        self.names["now"] = around.now
+        self.names["attributes"] = machine.attributes
+
+    def judge(self, check: Check) -> Verdict:
+        limits = {name: limit.of(self.machine.zone) for name, limit in check.limits.items()}
+        frame = Frame({**self.names, "limits": limits}, self.around)
+        answer = self.before(check, frame)
+        if answer is not None:
+            return Verdict(check=check.id, status=answer[0], reason=clean(answer[1]))
+        if check.items is not None:
+            return self.judge_items(check, frame)
+        status, reason = answer_of(check.pass_, frame)
+        evidence = evidence_of(check, check.pass_, frame)
+        return Verdict(check=check.id, status=status, reason=clean(reason), evidence=evidence)
+
+    def before(self, check: Check, frame: Frame) -> Answer | None:
+        """The answer where it is settled before the facts themselves are judged."""
+        if check.reads and self.is_stale():
+            return "unknown", STALE
+        return self.does_not_apply(check, frame) or self.not_there(check) or self.is_not_fresh(check, frame)
+
+    def is_stale(self) -> bool:
+        observed_at = self.machine.observed_at
+        limit = timedelta(seconds=self.machine.stale_after_s)
+        return observed_at is None or self.around.now - observed_at > limit
+
+    def does_not_apply(self, check: Check, frame: Frame) -> Answer | None:
+        """Only determined-false means `not_applicable`."""
+        if check.applies is None:
+            return None
+        try:
+            return None if check.applies.run(frame) else ("not_applicable", f"not: {check.applies.source}")
+        except SectionGoneError as error:
+            return self.section_answer(check, error.section)
+        except UndeterminedError as error:
+            return "unknown", str(error)
+
+    def not_there(self, check: Check) -> Answer | None:
+        """Unreadable sections come before absent ones: what cannot be read is never outvoted."""
+        gone = [name for name in sorted(check.judged_sections) if name not in self.names]
+        gone.sort(key=lambda name: self.status_of(name) == "absent")
+        return self.section_answer(check, gone[0]) if gone else None
+
+    def section_answer(self, check: Check, name: str) -> Answer:
+        state = self.machine.sections.get(name)
+        if state is None:
+            return "unknown", f"{name} never reported"
+        reason = f"{name} {state.status}" + (f": {state.reason}" if state.reason else "")
+        return (check.when_absent if state.status == "absent" else "unknown"), reason
+
+    def status_of(self, name: str) -> str:
+        return self.machine.sections.get(name, SectionState(status="")).status
+
+    def is_not_fresh(self, check: Check, frame: Frame) -> Answer | None:
+        if check.requires_fresh is None:
+            return None
+        status, reason = answer_of(check.requires_fresh, frame)
+        if status == "pass":
+            return None
+        return "unknown", reason or f"not fresh: {', '.join(sorted(check.requires_fresh.reads))}"
+
+    def judge_items(self, check: Check, frame: Frame) -> Verdict:
+        if check.items is None or check.key is None:
+            raise ValueError(f"{check.id} is not about a list")
+        try:
+            elements = check.items.base.run(frame)
+        except UndeterminedError as error:
+            return Verdict(check=check.id, status="unknown", reason=clean(str(error)))
+        found: dict[str, Item] = {}
+        for element in elements:  # type: ignore[attr-defined]  # a list, by its kind
+            frame.names["item"] = element
+            for item in self.judge_item(check, check.key, frame, element):
+                found[item.key] = worse(found[item.key], item) if item.key in found else item
+        items = tuple(found[key] for key in sorted(found))
+        statuses = {item.status for item in items}
+        status: Status = "fail" if "fail" in statuses else "unknown" if statuses else "pass"
+        reason = next((item.reason for item in items if item.status == "unknown"), "") if status == "unknown" else ""
+        return Verdict(check=check.id, status=status, reason=reason, items=items)
+
+    def judge_item(self, check: Check, key: Condition, frame: Frame, element: object) -> Iterator[Item]:
+        """The element as an item, unless it passes or is filtered out."""
+        status, reason = belongs(check, frame, element)
+        if status == "pass":
+            status, reason = answer_of(check.pass_, frame)
+            if status == "pass":
+                return
+        elif status == "fail":
+            return
+        name, unnamed = text_of(key, frame)
+        yield Item(
+            key=name or "?",
+            status=status,
+            reason=clean(reason or unnamed),
+            evidence=evidence_of(check, check.pass_, frame),
+        )
+
+
+def belongs(check: Check, frame: Frame, element: object) -> Answer:
+    """Whether the filters of `items` keep the element: pass, fail, or unknown with the reason."""
+    undetermined = ""
+    for one in check.items.filters if check.items else ():
+        frame.names[one.variable] = element
+        try:
+            if not one.run(frame):
+                return "fail", ""
+        except UndeterminedError as error:
+            undetermined = undetermined or str(error)
+        finally:
+            del frame.names[one.variable]
+    return ("unknown", undetermined) if undetermined else ("pass", "")
+
+
+def answer_of(condition: Condition, frame: Frame) -> Answer:
+    try:
+        return ("pass" if condition.run(frame) is True else "fail"), ""
+    except UndeterminedError as error:
+        return "unknown", str(error)
+
+
+def text_of(condition: Condition, frame: Frame) -> tuple[str, str]:
+    """The text, or nothing and why."""
+    try:
+        return clean(str(condition.run(frame))), ""
+    except UndeterminedError as error:
+        return "", str(error)
+
+
+def evidence_of(check: Check, condition: Condition, frame: Frame) -> str:
+    """The check's own text; where a field of it is undetermined, the fields that were judged."""
+    text = text_of(check.evidence, frame)[0] if check.evidence else ""
+    if text:
+        return text
+    shown = []
+    for path in sorted(condition.reads):
+        value = _value_at(path, frame)
+        if value is not None:
+            shown.append(f"{path.partition('[].')[2] or path} = {value}")
+    return clean(", ".join(shown))
+
+
+def _value_at(path: str, frame: Frame) -> str | None:
+    """A plain value as text; None for lists, records and what is undetermined."""
+    listed, _, field = path.partition("[].")
+    steps = field.split(".") if field else listed.split(".")
+    value: object = frame.names.get("item") if field else frame.names
+    for step in steps:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return _SHOW[type(value)](value) if type(value) in _SHOW else None
+
+
+_SHOW: Final[Mapping[type, Callable[..., str]]] = {
+    str: str,
+    int: str,
+    bool: lambda value: "true" if value else "false",
+    datetime: lambda value: value.date().isoformat(),
+}
+_WORST: Final = ("fail", "unknown")
+
+
+def worse(one: Item, other: Item) -> Item:
+    """Two elements under one key are one item: the worse answer, the evidence of both."""
+    first, second = sorted((one, other), key=lambda item: (_WORST.index(item.status), item.evidence))
+    if first.status != second.status or second.evidence in first.evidence.split("; "):
+        return first
+    return Item(
+        key=first.key, status=first.status, reason=first.reason, evidence=clean(f"{first.evidence}; {second.evidence}")
+    )
+
+
+def clean(text: str) -> str:
+    """Text of a machine, safe to show: of bounded length, without control characters."""
+    if len(text) > MAX_TEXT_CHARS:
+        text = text[: MAX_TEXT_CHARS - 1] + "…"
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

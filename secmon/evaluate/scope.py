@@ -1,0 +1,57 @@
+"""What a condition sees: the names it may use, with their kinds, and the values they have while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from secmon.evaluate.functions import Surroundings, UndeterminedError
+from secmon.evaluate.kinds import NAMES, TIMESTAMP, Kind, section_kinds
+
+NOT_FACTS: Final = frozenset({"now", "limits", "attributes"})
+
+
+class SectionGoneError(UndeterminedError):
+    """A section that is not there was read."""
+
+    def __init__(self, section: str) -> None:
+        super().__init__(f"{section} is not there")
+        self.section = section
+
+
+class Frame(Struct):
+    """The values that a condition sees while it runs."""
+
+    names: dict[str, object]
+    around: Surroundings
+
+
+Run = Callable[[Frame], object]
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """The names that a condition may use: kind, and the path that a reader of a reason knows it by."""
+
+    names: Mapping[str, tuple[Kind, str]]
+
+    def with_name(self, name: str, kind: Kind, path: str) -> Scope:
+        return Scope(names={**self.names, name: (kind, path)})
+
+
+class Typed(Struct, frozen=True):
+    """A part of a condition: what it gives, how to run it, and the path of the fact when it is one."""
+
+    kind: Kind
+    run: Run
+    path: str = ""
+
+
+def base_scope(limits: Mapping[str, Kind]) -> Scope:
+    """Every section, `now`, `limits`, `attributes`."""
+    names = {name: (kind, name) for name, kind in section_kinds().items()}
+    names["now"] = (TIMESTAMP, "now")
+    names["limits"] = (Kind(name="record", fields=limits), "limits")
+    names["attributes"] = (NAMES, "attributes")
+    return Scope(names=names)
