@@ -16,6 +16,8 @@ from secmon.metrics.view import View
 from secmon.store.schema import section_versions
 from secmon_agent.facts import SECTIONS
 
+_UNKNOWN: Final = STATUSES.index("unknown")
+
 
 def check_hosts(view: View) -> Iterator[Metric]:
     checks = tuple(sorted(view.rules.checks))
@@ -52,6 +54,28 @@ def area_hosts(view: View) -> Iterator[Metric]:
     yield metric
 
 
+def framework_controls(view: View) -> Iterator[Metric]:
+    """A control is as good as the worst answer of any of its checks on any machine of the zone. One that no check bears
+    on is unknown; in a zone without machines every control is not applicable."""
+    checks = tuple(sorted(view.rules.checks))
+    worst: dict[str, list[int]] = {zone: [len(STATUSES) - 1] * len(checks) for zone in view.fleet.zones}
+    for place, vector in _alike(view, checks):
+        worst[place.zone] = [min(pair) for pair in zip(worst[place.zone], vector, strict=True)]
+    metric = GaugeMetricFamily(
+        "secmon_framework_controls", "Controls by verdict.", labels=("framework", "zone", "verdict")
+    )
+    for framework in view.frameworks:
+        for zone, ranks in worst.items():
+            answers = dict(zip(checks, ranks, strict=True))
+            counts = Counter(
+                min((answers[check] for check in control.checks if check in answers), default=_UNKNOWN)
+                for control in framework.controls
+            )
+            for rank, verdict in enumerate(STATUSES):
+                metric.add_metric((framework.id, zone, verdict), counts[rank])
+    yield metric
+
+
 def section_hosts(view: View) -> Iterator[Metric]:
     """A status of a later agent is shown under its own name."""
     rows = view.connection.execute(
@@ -81,4 +105,9 @@ def _alike(view: View, checks: tuple[str, ...]) -> Mapping[tuple[Place, Vector],
     return Counter((machine.place, vectors[host_id]) for host_id, machine in view.fleet.machines.items())
 
 
-FAMILIES: Final = {"check_hosts": check_hosts, "area_hosts": area_hosts, "section_hosts": section_hosts}
+FAMILIES: Final = {
+    "check_hosts": check_hosts,
+    "area_hosts": area_hosts,
+    "framework_controls": framework_controls,
+    "section_hosts": section_hosts,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import Final, Protocol, TypeVar
 from prometheus_client.core import Metric
 
 from secmon.config import Config
+from secmon.evaluate.frameworks import Framework
 from secmon.metrics import process
-from secmon.metrics.families import FAMILIES, Family
+from secmon.metrics.families import FAMILIES
 from secmon.metrics.runtime import Runtime
 from secmon.metrics.text import Format, negotiate
 from secmon.metrics.view import Memory, RulesLike, View
@@ -40,7 +41,7 @@ class RulesHolder(Protocol):
 
 
 class Exposition:
-    """`certificates`: usage → PEM file. `families`: the table, for whoever wants another one."""
+    """`certificates`: usage → PEM file; `frameworks` gives those in force."""
 
     def __init__(
         self,
@@ -51,14 +52,14 @@ class Exposition:
         clock: Callable[[], datetime],
         *,
         certificates: Mapping[str, Path] | None = None,
-        families: Mapping[str, Family] = FAMILIES,
+        frameworks: Callable[[], Sequence[Framework]] = tuple,
         kept_s: float = KEPT_S,
     ) -> None:
         self._database = database
         self._config = config
         self._rules = rules
         self._clock = clock
-        self._families = families
+        self._frameworks = frameworks
         self._kept_s = kept_s
         self._process = process.Process(config=config, runtime=runtime, certificates=certificates or {})
         self._memory = Memory()
@@ -86,8 +87,15 @@ class Exposition:
     def _stored(self) -> tuple[tuple[Metric, ...], ...]:
         try:
             with self._database.read() as connection:
-                view = View(connection, self._config, self._rules.current, self._clock(), self._memory)
-                return tuple(_made(self._families, view, connection.begin_nested))
+                view = View(
+                    connection,
+                    self._config,
+                    self._rules.current,
+                    self._clock(),
+                    frameworks=self._frameworks(),
+                    memory=self._memory,
+                )
+                return tuple(_made(FAMILIES, view, connection.begin_nested))
         except Exception:  # noqa: BLE001 — whatever the database's trouble is, the process still tells of itself
             _log.exception("the database cannot be read; its metrics are left out")
             return ()

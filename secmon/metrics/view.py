@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.engine import Connection
 
 from secmon.config import Config
+from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.lifecycle import Lifecycle
 from secmon.metrics.answers import Answers
 from secmon.metrics.fleet import Fleet, read_fleet
@@ -54,12 +55,20 @@ class View:
     """One snapshot; made for one refresh and thrown away after it."""
 
     def __init__(
-        self, connection: Connection, config: Config, rules: RulesLike, now: datetime, memory: Memory | None = None
+        self,
+        connection: Connection,
+        config: Config,
+        rules: RulesLike,
+        now: datetime,
+        *,
+        frameworks: Sequence[Framework] = (),
+        memory: Memory | None = None,
     ) -> None:
         self.connection = connection
         self.config = config
         self.rules = rules
         self.now = now
+        self.frameworks = frameworks
         self.memory = memory or Memory()
         self.folded: dict[str, bool] = {}
         self._readings: dict[str, Mapping[uuid.UUID, Reading]] = {}
