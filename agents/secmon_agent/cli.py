@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -164,13 +165,14 @@ def _enrollment_string(options: argparse.Namespace) -> str:
 
 def _facts(options: argparse.Namespace) -> int:
     from secmon_agent.collect import collect, facts_document, live_host
-    from secmon_agent.facts import SECTIONS
+    from secmon_agent.probes import probes_for
 
     _, state_dir = _opened(options)
-    unknown = [name for name in options.section or [] if name not in SECTIONS]
-    if unknown:
-        raise ConfigError(f"there is no section {unknown[0]!r}; known are {', '.join(SECTIONS)}")
-    host = live_host(state_dir if state_dir.is_dir() else None)
+    host = live_host(state_dir if os.access(state_dir, os.W_OK) else None)
+    known = probes_for(host.family)
+    for name in options.section or ():
+        if name not in known:
+            raise ConfigError(f"there is no section {name!r} here; known are {', '.join(known)}")
     sys.stdout.write(facts_document(collect(host, options.section), host).decode().rstrip("\n") + "\n")
     return 0
 

@@ -18,7 +18,7 @@ from nacl.signing import SigningKey
 
 from secmon_agent import __version__, facts, identity, keys, machine, state, transport, wire
 from secmon_agent.config import Config
-from secmon_agent.errors import AgentError
+from secmon_agent.errors import AgentError, printable
 from secmon_agent.identity import Identity
 from secmon_agent.invitation import Invitation
 
@@ -82,7 +82,7 @@ def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey, hos
         waiting,
         status="enrolled" if enrolled else "pending",
         token="" if enrolled else waiting.token,
-        reason="" if enrolled else answer.reason,
+        reason="" if enrolled else printable(answer.reason),
         collector_id=answer.collector_id,
         enrolled_at=datetime.now(UTC).replace(microsecond=0) if enrolled else None,
     )

@@ -9,6 +9,11 @@ class AgentError(Exception):
     exit_code = 1
 
 
+def printable(text: str, limit: int = 500) -> str:
+    """Foreign text as one line that a terminal or a journal can take."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()[:limit]
+
+
 class ConfigError(AgentError):
     """The configuration or an argument is wrong."""
 

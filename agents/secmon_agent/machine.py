@@ -73,11 +73,12 @@ def own_cost() -> dict[str, float]:
 
 
 def peak_rss_bytes() -> int:
-    """Largest resident memory of this process so far."""
+    """Largest resident memory of this process so far; 0 where the system does not say."""
     if sys.platform == "win32":
         import psutil
 
         return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # getrusage would count what the parent held before exec; VmHWM belongs to this program alone.
+    with contextlib.suppress(OSError), Path("/proc/self/status").open("rb") as lines:
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(b"VmHWM:")), 0)
+    return 0

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from secmon_agent import wire
-from secmon_agent.errors import AgentError
+from secmon_agent.errors import AgentError, printable
 
 MAX_ANSWER_BYTES = 1 << 16
 MAX_RETRY_AFTER_S = 6 * 3600.0
@@ -46,8 +46,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     def says(self) -> str:
         """The problem as one line without control characters."""
         problem = self.problem()
-        text = f"{problem.title}: {problem.detail}" if problem.detail else problem.title
-        return "".join(letter if letter.isprintable() else " " for letter in text)[:500]
+        return printable(f"{problem.title}: {problem.detail}" if problem.detail else problem.title)
 
     def is_problem(self, name: str) -> bool:
         return self.problem().type == wire.PROBLEM_PREFIX + name
@@ -86,7 +85,7 @@ class Collector:
             content = _content(response, self._where)
         except (OSError, HTTPException, ValueError) as error:
             self.close()
-            raise TransportError(f"{self._where}: {explain(error)}") from None
+            raise TransportError(f"{self._where}: {printable(explain(error))}") from None
         except TransportError:
             self.close()
             raise
@@ -117,7 +116,7 @@ def fetch_ca(host: str, port: int, sha256: bytes, *, proxy: str | None, timeout_
         response = connection.getresponse()
         content = _content(response, where)
     except (OSError, HTTPException, ValueError) as error:
-        raise TransportError(f"{where}: {explain(error)}") from None
+        raise TransportError(f"{where}: {printable(explain(error))}") from None
     finally:
         connection.close()
     if response.status != 200:
