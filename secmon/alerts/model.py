@@ -45,6 +45,8 @@ class AlertRule(Struct, frozen=True, kw_only=True):
     language: Language | None = None
     """None: `office.language` of the configuration."""
     cautions: tuple[Caution, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    """Frameworks whose controls a mail names, in this order; empty: none."""
 
     def matches(self, transition: Transition) -> bool:
         return (

@@ -20,7 +20,7 @@ MAX_FILES: Final = 100
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _ADDRESS: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
-_OPTIONAL: Final = ("severities", "zones", "mails_per_hour", "recipients", "language", "cautions")
+_OPTIONAL: Final = ("severities", "zones", "mails_per_hour", "recipients", "language", "cautions", "frameworks")
 
 
 def load_alert_rules(folder: Path) -> tuple[AlertRule, ...]:
@@ -31,10 +31,11 @@ def load_alert_rules(folder: Path) -> tuple[AlertRule, ...]:
         reason = f"{len(paths)} files *.yaml; one to {MAX_FILES} are needed"
         mistakes.append(Mistake(file=str(folder / "alerts"), line=1, reason=reason))
     rules: list[AlertRule] = []
+    frameworks = sorted(path.stem for path in (folder / "frameworks").glob("*.yaml")) or ["(none)"]
     for path in paths[:MAX_FILES]:
         shown = str(path.relative_to(folder.parent))
         try:
-            rule, reader = read_alert_rule(path.read_bytes(), shown, path.stem)
+            rule, reader = read_alert_rule(path.read_bytes(), shown, path.stem, frameworks)
         except OSError as error:
             mistakes.append(Mistake(file=shown, line=1, reason=f"cannot be read: {error.strerror}"))
             continue
@@ -46,8 +47,8 @@ def load_alert_rules(folder: Path) -> tuple[AlertRule, ...]:
     return tuple(rules)
 
 
-def read_alert_rule(data: bytes, file: str, name: str) -> tuple[AlertRule | None, Reader]:
-    """One file; the reader holds its mistakes. `name` is what the id must be."""
+def read_alert_rule(data: bytes, file: str, name: str, frameworks: Sequence[str]) -> tuple[AlertRule | None, Reader]:
+    """One file; the reader holds its mistakes. `name` is what the id must be, `frameworks` are those that there are."""
     reader = Reader(file)
     try:
         node = read_document(data)
@@ -70,6 +71,7 @@ def read_alert_rule(data: bytes, file: str, name: str) -> tuple[AlertRule | None
         recipients=_recipients(reader, fields.get("recipients")),
         language=cast(Language, language) if language else None,
         cautions=_cautions(reader, fields.get("cautions")),
+        frameworks=_words(reader, fields.get("frameworks"), "frameworks", frameworks),
     )
     return rule, reader
 

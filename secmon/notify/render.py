@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,7 @@ def render(mail: Mail) -> Rendered:
         max_topics=MAX_TOPICS,
     )
     subject, _, body = text.partition("\n")
-    return Rendered(subject=one_line(subject, MAX_SUBJECT), text=f"{body.strip()}\n")
+    return Rendered(subject=one_line(subject, MAX_SUBJECT), text=re.sub(r"\n{3,}", "\n\n", f"{body.strip()}\n"))
 
 
 class _Subject(Struct, frozen=True, kw_only=True):

@@ -61,6 +61,11 @@ class Topic(Struct, frozen=True, kw_only=True):
     def since(self) -> datetime:
         return min(each.since for each in self.affected)
 
+    @property
+    def spread(self) -> bool:
+        """The machines changed at different times."""
+        return len({each.since for each in self.affected}) > 1
+
 
 class NewMachine(Struct, frozen=True, kw_only=True):
     """What the first look at a machine found."""

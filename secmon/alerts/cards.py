@@ -1,0 +1,98 @@
+"""What drafts need to know of machines, read for all of them at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from secmon.config import Config
+from secmon.evaluate.model import SEVERITIES
+from secmon.notify.text import one_line
+from secmon.notify.view import MachineCard
+from secmon.store.schema import assets, findings, host_assets, host_attributes, hosts, results
+
+Hosts = Collection[uuid.UUID]
+
+
+def machine_cards(connection: Connection, config: Config, wanted: Hosts) -> Mapping[uuid.UUID, MachineCard]:
+    """As the office knows them now."""
+    said: dict[uuid.UUID, dict[str, str]] = defaultdict(dict)
+    for host_id, name, value in connection.execute(
+        sa.select(host_attributes.c.host_id, host_attributes.c.name, host_attributes.c.value).where(
+            host_attributes.c.host_id.in_(wanted), host_attributes.c.valid_to.is_(None)
+        )
+    ):
+        said[host_id][name] = one_line(value)
+    for host_id, number, location in connection.execute(
+        sa.select(host_assets.c.host_id, assets.c.asset_number, assets.c.location)
+        .join(assets, assets.c.asset_id == host_assets.c.asset_id)
+        .where(host_assets.c.host_id.in_(wanted), host_assets.c.valid_to.is_(None))
+    ):
+        said[host_id]["asset_number"] = one_line(number)
+        said[host_id].setdefault("location", one_line(location))
+    names = connection.execute(sa.select(hosts.c.host_id, hosts.c.name).where(hosts.c.host_id.in_(wanted)))
+    return {host_id: _card(config, name, said[host_id]) for host_id, name in names}
+
+
+def _card(config: Config, name: str, said: Mapping[str, str]) -> MachineCard:
+    zone_id = said.get("zone", "")
+    zone = config.zone(zone_id)
+    return MachineCard(
+        name=one_line(name, 64),
+        asset_number=said.get("asset_number", ""),
+        department=said.get("department", ""),
+        location=said.get("location", ""),
+        zone=one_line(zone.name, 40) if zone else zone_id,
+    )
+
+
+def due_dates(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, datetime]:
+    """Due date by finding, of everything unresolved on these machines."""
+    rows = connection.execute(
+        sa.select(findings.c.finding_id, findings.c.due_at).where(
+            findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None)
+        )
+    )
+    return {row.finding_id: row.due_at for row in rows}
+
+
+def open_findings(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, Mapping[str, int]]:
+    """Number of unresolved findings by machine and severity."""
+    rows = connection.execute(
+        sa.select(findings.c.host_id, findings.c.severity, sa.func.count().label("number"))
+        .where(findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None))
+        .group_by(findings.c.host_id, findings.c.severity)
+    )
+    found: dict[uuid.UUID, dict[str, int]] = defaultdict(lambda: dict.fromkeys(SEVERITIES, 0))
+    for row in rows:
+        found[row.host_id][row.severity] = row.number
+    return found
+
+
+def failing_checks(connection: Connection, wanted: Hosts, severity: str) -> Mapping[uuid.UUID, list[str]]:
+    """Checks with unresolved findings of this severity, by machine."""
+    rows = connection.execute(
+        sa.select(findings.c.host_id, findings.c.check_id)
+        .where(findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None), findings.c.severity == severity)
+        .distinct()
+        .order_by(findings.c.check_id)
+    )
+    found: dict[uuid.UUID, list[str]] = defaultdict(list)
+    for row in rows:
+        found[row.host_id].append(row.check_id)
+    return found
+
+
+def unknown_answers(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, int]:
+    """Number of checks that have no answer now, by machine."""
+    rows = connection.execute(
+        sa.select(results.c.host_id).where(
+            results.c.host_id.in_(wanted), results.c.observed_to.is_(None), results.c.status == "unknown"
+        )
+    )
+    return Counter(row.host_id for row in rows)

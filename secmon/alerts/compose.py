@@ -1,0 +1,202 @@
+"""From a draft to what its mail says: the rule's texts, the machines, the due dates."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy.engine import Connection
+
+from secmon.alerts import cards
+from secmon.alerts.decide import OPENINGS
+from secmon.alerts.model import AlertRule, Draft, Transition
+from secmon.config import Config
+from secmon.evaluate.model import Language
+from secmon.evaluate.ruleset import RuleSet
+from secmon.notify.text import one_line
+from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, Topic
+
+MAX_EVIDENCE: Final = 5
+"""Items named for one machine; the others are counted."""
+MAX_WORST: Final = 3
+"""Failing checks named for a new machine."""
+
+Clauses = Callable[[str, Sequence[str], Language], tuple[Clause, ...]]
+"""Where a check is asked for, by these frameworks."""
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What composing may look at besides the draft."""
+
+    config: Config
+    rules: RuleSet
+    clauses: Clauses
+    cards: Mapping[uuid.UUID, MachineCard] = {}
+    due: Mapping[uuid.UUID, datetime] = {}
+    """By finding."""
+    newcomers: Mapping[uuid.UUID, NewMachine] = {}
+
+    def title(self, check_id: str, language: Language) -> str:
+        check = self.rules.checks.get(check_id)
+        return check.title.of(language) if check else check_id
+
+    def card(self, host_id: uuid.UUID | None) -> MachineCard:
+        known = self.cards.get(host_id) if host_id else None
+        return known or MachineCard(name="?")
+
+
+def read_context(
+    connection: Connection, config: Config, rules: RuleSet, clauses: Clauses, drafts: Sequence[Draft]
+) -> Context:
+    """Everything that these drafts need, in a handful of queries."""
+    of = {draft.kind: _hosts(drafts, draft.kind) for draft in drafts}
+    everyone = frozenset().union(*of.values())
+    known = cards.machine_cards(connection, config, everyone)
+    bare = Context(config=config, rules=rules, clauses=clauses)
+    languages = {draft.kind: language_of(draft.rule, config) for draft in drafts}
+    newcomers = of.get("new_machines", frozenset())
+    return Context(
+        config=config,
+        rules=rules,
+        clauses=clauses,
+        cards=known,
+        due=cards.due_dates(connection, of.get("problem", frozenset())),
+        newcomers=_newcomers(connection, bare, known, newcomers, languages.get("new_machines", "ja")),
+    )
+
+
+def language_of(rule: AlertRule, config: Config) -> Language:
+    return rule.language or config.office.language
+
+
+def compose(draft: Draft, context: Context) -> Mail:
+    office, language = context.config.office, language_of(draft.rule, context.config)
+    topics: tuple[Topic, ...] = ()
+    newcomers: tuple[NewMachine, ...] = ()
+    changes: tuple[Change, ...] = ()
+    ruleset = ""
+    if draft.kind == "new_machines":
+        newcomers = _worst_first(context, draft.transitions)
+    elif draft.kind == "rules":
+        ruleset = next((each.evidence for each in reversed(draft.transitions) if each.event == "ruleset"), "")
+        changes = _changes(context, draft.transitions, language)
+    else:
+        topics = _topics(context, draft, language)
+    return Mail(
+        kind=draft.kind,
+        language=language,
+        office=one_line(office.name),
+        contact=one_line(office.contact),
+        time_zone=context.config.tz,
+        topics=topics,
+        newcomers=newcomers,
+        ruleset=one_line(ruleset),
+        changes=changes,
+    )
+
+
+def _topics(context: Context, draft: Draft, language: Language) -> tuple[Topic, ...]:
+    """Most machines first."""
+    by_check: dict[str, list[Transition]] = defaultdict(list)
+    for transition in draft.transitions:
+        by_check[transition.check_id].append(transition)
+    topics = [_topic(context, draft, check_id, members, language) for check_id, members in by_check.items()]
+    return tuple(sorted(topics, key=lambda topic: -len(topic.affected)))
+
+
+def _topic(context: Context, draft: Draft, check_id: str, members: Sequence[Transition], language: Language) -> Topic:
+    by_host: dict[uuid.UUID | None, list[Transition]] = defaultdict(list)
+    for transition in members:
+        by_host[transition.host_id].append(transition)
+    affected = tuple(_affected(context, draft, of_host, language) for of_host in by_host.values())
+    check = context.rules.checks.get(check_id)
+    if check is None:  # the rules changed since
+        return Topic(title=check_id, severity=members[0].severity, affected=affected)
+    return Topic(
+        title=check.title.of(language),
+        severity=members[0].severity,
+        why=check.why.of(language),
+        steps=tuple(check.fix[language]),
+        cautions=tuple(each.text.of(language) for each in draft.rule.cautions if check.area in each.areas),
+        clauses=context.clauses(check_id, draft.rule.frameworks, language),
+        affected=affected,
+    )
+
+
+def _affected(context: Context, draft: Draft, members: Sequence[Transition], language: Language) -> Affected:
+    due = [context.due[each.finding_id] for each in members if each.finding_id and each.finding_id in context.due]
+    return Affected(
+        machine=context.card(members[0].host_id),
+        since=min(each.observed_at for each in members),
+        due=min(due, default=None),
+        evidence=_evidence(members, language) if draft.kind == "problem" else (),
+        again=any(each.event == "reopened" for each in members),
+        failing=members[-1].event in OPENINGS,
+    )
+
+
+def _evidence(members: Sequence[Transition], language: Language) -> tuple[str, ...]:
+    lines = list(dict.fromkeys(filter(None, (_line(each) for each in members))))
+    if len(lines) > MAX_EVIDENCE:
+        rest = len(lines) - MAX_EVIDENCE
+        return (*lines[:MAX_EVIDENCE], f"ほか{rest}件" if language == "ja" else f"and {rest} more")
+    return tuple(lines)
+
+
+def _line(transition: Transition) -> str:
+    """The item, and what was read where that says more."""
+    item, evidence = one_line(transition.item, 80), one_line(transition.evidence, 160)
+    if not item or item in evidence:
+        return evidence
+    return f"{item} ({evidence})" if evidence else item
+
+
+def _worst_first(context: Context, transitions: Iterable[Transition]) -> tuple[NewMachine, ...]:
+    hosts = dict.fromkeys(each.host_id for each in transitions if each.host_id is not None)
+    found = [context.newcomers[host_id] for host_id in hosts]
+    return tuple(sorted(found, key=lambda each: (-each.high, -each.medium, -each.low, each.machine.name)))
+
+
+def _changes(context: Context, transitions: Iterable[Transition], language: Language) -> tuple[Change, ...]:
+    """What changed most first."""
+    counts = Counter((each.check_id, each.event == "resolved") for each in transitions if each.check_id)
+    changes = [
+        Change(title=context.title(check, language), opened=counts[check, False], resolved=counts[check, True])
+        for check in dict.fromkeys(check for check, _ in counts)
+    ]
+    return tuple(sorted(changes, key=lambda change: (-change.opened, -change.resolved, change.title)))
+
+
+def _hosts(drafts: Iterable[Draft], kind: str) -> frozenset[uuid.UUID]:
+    return frozenset(
+        each.host_id for draft in drafts if draft.kind == kind for each in draft.transitions if each.host_id is not None
+    )
+
+
+def _newcomers(
+    connection: Connection,
+    context: Context,
+    known: Mapping[uuid.UUID, MachineCard],
+    hosts: frozenset[uuid.UUID],
+    language: Language,
+) -> dict[uuid.UUID, NewMachine]:
+    if not hosts:
+        return {}
+    counts = cards.open_findings(connection, hosts)
+    worst = cards.failing_checks(connection, hosts, "high")
+    unknown = cards.unknown_answers(connection, hosts)
+    return {
+        host_id: NewMachine(
+            machine=known[host_id],
+            high=counts[host_id]["high"],
+            medium=counts[host_id]["medium"],
+            low=counts[host_id]["low"],
+            unknown=unknown.get(host_id, 0),
+            worst=tuple(context.title(check, language) for check in worst.get(host_id, [])[:MAX_WORST]),
+        )
+        for host_id in hosts
+    }
