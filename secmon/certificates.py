@@ -40,6 +40,7 @@ class Certificates(Struct, frozen=True, kw_only=True):
     def context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.num_tickets = 0  # agents come every quarter of an hour and do not resume
         self.load(context)
         return context
 

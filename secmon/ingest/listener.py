@@ -23,7 +23,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MAX_PER_ADDRESS: Final = 64
+MAX_PER_ADDRESS: Final = 256
 """Requests of one address that are handled at once."""
 SMALL_BYTES: Final = 16 << 10
 """Bodies up to this are verified on the event loop, larger ones beside it."""
@@ -121,15 +121,7 @@ class Listener:
     async def _commit(self, admitted: Admitted) -> bytes:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes | Refused] = loop.create_future()
-
-        def settle(outcome: bytes | Refused) -> None:
-            if not future.done():
-                future.set_result(outcome)
-
-        def tell(outcome: bytes | Refused) -> None:
-            loop.call_soon_threadsafe(settle, outcome)
-
-        self._writer.submit(Waiting(admitted, tell))
+        self._writer.submit(Waiting(admitted, loop, future))
         outcome = await future
         if isinstance(outcome, Refused):
             raise outcome

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from msgspec import UNSET
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from secmon.ingest.admission import Admitted
@@ -72,18 +72,25 @@ def open_stream(connection: Connection, host: Row[Any], admitted: Admitted) -> N
     )
 
 
+def _remember(
+    insert: Callable[[sa.Table], sqlite.Insert] | Callable[[sa.Table], postgresql.Insert],
+) -> sqlite.Insert | postgresql.Insert:
+    statement = insert(stream_window)
+    return statement.on_conflict_do_update(
+        index_elements=["host_id", "stream", "slot"],
+        set_={"sequence": statement.excluded.sequence, "payload_hash": statement.excluded.payload_hash},
+    )
+
+
+_REMEMBER = {"sqlite": _remember(sqlite.insert), "postgresql": _remember(postgresql.insert)}
+
+
 def remember(connection: Connection, taken: list[Admitted]) -> None:
     """Put the reports into their streams' windows."""
     if not taken:
         return
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    statement = insert(stream_window)
-    statement = statement.on_conflict_do_update(
-        index_elements=["host_id", "stream", "slot"],
-        set_={"sequence": statement.excluded.sequence, "payload_hash": statement.excluded.payload_hash},
-    )
     connection.execute(
-        statement,
+        _REMEMBER[connection.dialect.name],
         [
             {
                 "host_id": each.key.host_id,

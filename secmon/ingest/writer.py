@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -35,10 +37,11 @@ class RulesInForce(Protocol):
 
 
 class Waiting(Struct, frozen=True):
-    """A report in the queue and whom to tell. `tell` gets the bytes of the Ack, or a Refused."""
+    """A report in the queue, and the future that gets the bytes of its Ack, or a Refused as its result."""
 
     admitted: Admitted
-    tell: Callable[[bytes | Refused], None]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[bytes | Refused]
 
 
 class Writer:
@@ -102,10 +105,14 @@ class Writer:
         except Exception as error:  # noqa: BLE001 — full disk, lost server: everybody keeps the report and comes again
             log.error("cannot store reports: %s", _short(error))  # noqa: TRY400 — a full disk needs no traceback
             outcomes = [error] * len(batch)
-        changed = False
+        answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[bytes | Refused], bytes | Refused]]] = {}
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            changed |= isinstance(outcome, Applied) and outcome.outcome != "heartbeat"
-            waiting.tell(self._answer(waiting.admitted, outcome))
+            answer = self._answer(waiting.admitted, outcome)
+            answers.setdefault(waiting.loop, []).append((waiting.future, answer))
+        for loop, settled in answers.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, settled)
+        changed = any(isinstance(each, Applied) and each.outcome != "heartbeat" for each in outcomes)
         log.debug("%d reports in %.1f ms", len(batch), (time.monotonic() - started) * 1000)
         if changed:
             self._on_change()
@@ -129,6 +136,12 @@ class Writer:
                 want=outcome.want,
             )
         )
+
+
+def _settle(settled: list[tuple[asyncio.Future[bytes | Refused], bytes | Refused]]) -> None:
+    for future, answer in settled:
+        if not future.done():  # the agent may have hung up
+            future.set_result(answer)
 
 
 def _short(error: Exception) -> str:
