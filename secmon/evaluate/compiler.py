@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
@@ -13,13 +14,13 @@ from secmon.evaluate.syntax import ConditionError, Expression
 
 _NUMBERS: Final = ("int", "double")
 _LITERALS: Final[Mapping[type, Kind]] = {bool: BOOL, int: INT, float: DOUBLE, str: STRING}
-_COMPARE: Final[Mapping[str, Callable[..., bool]]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
+COMPARE: Final[Mapping[str, Callable[..., bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -85,7 +86,7 @@ class Compiler:
                     raise SectionGoneError(name) from None
 
             return Typed(kind, run, path)
-        return Typed(kind, lambda frame: frame.names[name], path)
+        return Typed(kind, lambda frame: frame.names[name], path, name)
 
     def select(self, tree: syntax.Select, scope: Scope) -> Typed:
         of, field = self.compile(tree.of, scope), tree.field
@@ -102,15 +103,7 @@ class Compiler:
             self.limits.add(field)
         elif of.path not in NOT_FACTS:
             self.reads.add(path)
-        inner = of.run
-
-        def run(frame: Frame) -> object:
-            try:
-                return inner(frame)[field]  # type: ignore[index]  # a record is a mapping
-            except KeyError:
-                raise UndeterminedError(f"{path} not determined") from None
-
-        return Typed(kind, run, path)
+        return Typed(kind, _reading(of, field, path), path)
 
     def list_of(self, tree: syntax.ListOf, scope: Scope) -> Typed:
         typed = [self.compile(element, scope) for element in tree.elements]
@@ -121,8 +114,10 @@ class Compiler:
         if len(literals) != len(typed):
             raise ConditionError("a list holds values that stand in the text")
         texts = tuple(value for value in literals if isinstance(value, str))
-        values = frozenset(literals)
-        return Typed(Kind(name="list", element=Kind(name=typed[0].kind.name, values=texts)), lambda _: values)
+        values = frozenset(value for value in literals if isinstance(value, (int, str)))
+        return Typed(
+            Kind(name="list", element=Kind(name=typed[0].kind.name, values=texts)), lambda _: values, constant=values
+        )
 
     def call(self, tree: syntax.Call, scope: Scope) -> Typed:
         if tree.function == "has":
@@ -133,11 +128,7 @@ class Compiler:
         typed = [self.compile(argument, scope) for argument in tree.arguments]
         _check_arguments(tree.function, function, typed)
         self.time_dependent |= function.needs_now
-        runs, call = [argument.run for argument in typed], function.run
-        if len(runs) == 1:
-            (only,) = runs
-            return Typed(function.gives, lambda frame: call(frame.around, only(frame)))
-        return Typed(function.gives, lambda frame: call(frame.around, *[run(frame) for run in runs]))
+        return Typed(function.gives, _calling(function.run, [argument.run for argument in typed]))
 
     def macro(self, tree: syntax.Macro, scope: Scope) -> Typed:
         of = self.compile(tree.of, scope)
@@ -182,6 +173,9 @@ class Compiler:
             raise ConditionError(f"`in` cannot look for a {left.kind.name} in a {right.kind.name}")
         _check_values(left.kind, element)
         needle, hay = left.run, right.run
+        if right.constant is not None:
+            values = right.constant
+            return Typed(BOOL, lambda frame: needle(frame) in values)
         return Typed(BOOL, lambda frame: needle(frame) in hay(frame))  # type: ignore[operator]  # kinds were checked
 
     def comparison(self, tree: syntax.Binary, scope: Scope) -> Typed:
@@ -195,7 +189,7 @@ class Compiler:
         if kinds == {"string"}:
             _check_literal(tree.left, right.kind)
             _check_literal(tree.right, left.kind)
-        compare, a, b = _COMPARE[tree.sign], left.run, right.run
+        compare, a, b = COMPARE[tree.sign], left.run, right.run
         return Typed(BOOL, lambda frame: compare(a(frame), b(frame)))
 
     MAKERS: ClassVar[Mapping[type, Callable[..., Typed]]] = {
@@ -209,6 +203,33 @@ class Compiler:
         syntax.Choice: choice,
         syntax.Binary: binary,
     }
+
+
+def _reading(of: Typed, field: str, path: str) -> Run:
+    inner, name = of.run, of.name
+
+    def run_name(frame: Frame) -> object:
+        try:
+            return frame.names[name][field]  # type: ignore[index]  # a record is a mapping
+        except KeyError:
+            raise UndeterminedError(f"{path} not determined") from None
+
+    def run(frame: Frame) -> object:
+        try:
+            return inner(frame)[field]  # type: ignore[index]  # a record is a mapping
+        except KeyError:
+            raise UndeterminedError(f"{path} not determined") from None
+
+    return run_name if name else run
+
+
+def _calling(call: Callable[..., object], runs: list[Run]) -> Run:
+    match runs:
+        case [only]:
+            return lambda frame: call(frame.around, only(frame))
+        case [first, second]:
+            return lambda frame: call(frame.around, first(frame), second(frame))
+    return lambda frame: call(frame.around, *[run(frame) for run in runs])
 
 
 def _check_arguments(name: str, function: Function, typed: list[Typed]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import msgspec
 from msgspec import Struct
@@ -114,8 +115,10 @@ def _other(value: Mapping[str, object], line: int) -> SectionState:
 
 def _no_unknown_fields(value: object, kind: type[Struct], path: str) -> None:
     """A misspelt field in an example would be passed over, as one of a newer agent is."""
-    info = msgspec.inspect.type_info(kind)
-    _walk(value, info, path)
+    _walk(value, _type_info(kind), path)
+
+
+_type_info = cache(msgspec.inspect.type_info)
 
 
 def _walk(value: object, info: msgspec.inspect.Type, path: str) -> None:

@@ -45,7 +45,7 @@ class Framework(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def load_frameworks(folder: Path, rules: RuleSet) -> tuple[Framework, ...]:
-    """The frameworks in `frameworks/` of the rules folder, by id; raises RulesError, also for a check that is not there."""
+    """The frameworks in `frameworks/` of the rules folder, by id; raises RulesError, also for an unknown check."""
     mistakes: list[Mistake] = []
     frameworks: dict[str, Framework] = {}
     for path in sorted((folder / "frameworks").glob("*.yaml")):

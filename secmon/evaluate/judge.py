@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from secmon.evaluate.check import Check
+from secmon.evaluate.check import Check, Items
 from secmon.evaluate.condition import Condition
 from secmon.evaluate.functions import Surroundings, UndeterminedError
 from secmon.evaluate.lifecycle import Lifecycle
@@ -114,8 +114,8 @@ class _Desk:
             return Verdict(check=check.id, status="unknown", reason=clean(str(error)))
         found: dict[str, Item] = {}
         for element in elements:  # type: ignore[attr-defined]  # a list, by its kind
-            frame.names["item"] = element
-            for item in self.judge_item(check, check.key, frame, element):
+            item = judge_item(check, check.items, check.key, frame, element)
+            if item is not None:
                 found[item.key] = worse(found[item.key], item) if item.key in found else item
         items = tuple(found[key] for key in sorted(found))
         statuses = {item.status for item in items}
@@ -123,37 +123,26 @@ class _Desk:
         reason = next((item.reason for item in items if item.status == "unknown"), "") if status == "unknown" else ""
         return Verdict(check=check.id, status=status, reason=reason, items=items)
 
-    def judge_item(self, check: Check, key: Condition, frame: Frame, element: object) -> Iterator[Item]:
-        """The element as an item, unless it passes or is filtered out."""
-        status, reason = belongs(check, frame, element)
-        if status == "pass":
-            status, reason = answer_of(check.pass_, frame)
-            if status == "pass":
-                return
-        elif status == "fail":
-            return
-        name, unnamed = text_of(key, frame)
-        yield Item(
-            key=name or "?",
-            status=status,
-            reason=clean(reason or unnamed),
-            evidence=evidence_of(check, check.pass_, frame),
-        )
 
-
-def belongs(check: Check, frame: Frame, element: object) -> Answer:
-    """Whether the filters of `items` keep the element: pass, fail, or unknown with the reason."""
+def judge_item(check: Check, items: Items, key: Condition, frame: Frame, element: object) -> Item | None:
+    """The element as an item; None where it passes or the filters leave it out."""
+    frame.names["item"] = element
     undetermined = ""
-    for one in check.items.filters if check.items else ():
+    for one in items.filters:
         frame.names[one.variable] = element
         try:
             if not one.run(frame):
-                return "fail", ""
+                return None
         except UndeterminedError as error:
             undetermined = undetermined or str(error)
-        finally:
-            del frame.names[one.variable]
-    return ("unknown", undetermined) if undetermined else ("pass", "")
+    status, reason = answer_of(check.pass_, frame)
+    if undetermined:
+        status, reason = "unknown", undetermined
+    if status == "pass":
+        return None
+    name, unnamed = text_of(key, frame)
+    evidence = evidence_of(check, check.pass_, frame)
+    return Item(key=name or "?", status=status, reason=clean(reason or unnamed), evidence=evidence)
 
 
 def answer_of(condition: Condition, frame: Frame) -> Answer:

@@ -46,6 +46,10 @@ class Typed(Struct, frozen=True):
     kind: Kind
     run: Run
     path: str = ""
+    name: str = ""
+    """Set where it is a bare name that is always there, so that reading a field of it can do without a call."""
+    constant: frozenset[int | str] | None = None
+    """Set where it is a list that stands in the text."""
 
 
 def base_scope(limits: Mapping[str, Kind]) -> Scope:
