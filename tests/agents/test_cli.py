@@ -155,6 +155,7 @@ def test_it_stays_and_ends_cleanly_when_told_to(desk: Desk, collector: Collector
     assert len(collector.received) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="measured where the system counts a program's own pages")
 def test_it_needs_little_memory(desk: Desk) -> None:
     """A whole `once` with every probe of this machine."""
     code = (
