@@ -64,6 +64,7 @@ def _load(folder: Path) -> tuple[RuleSet, Mapping[str, tuple[Example, ...]]]:
     mistakes: list[Mistake] = []
     content = hashlib.sha256()
     files: dict[str, CheckFile] = {}
+    mistakes += _strays(folder)
     for path, data in _files(folder / "checks", "*/*.yaml", mistakes):
         file, reader = read_check(data, _shown(path, folder), path.parent.name, path.stem)
         mistakes += reader.mistakes
@@ -107,6 +108,14 @@ def _files(
             yield path, _bounded(path)
         except OSError as error:
             mistakes.append(Mistake(file=str(path), line=1, reason=f"cannot be read: {error.strerror}"))
+
+
+def _strays(folder: Path) -> Iterator[Mistake]:
+    """A check that lies where nobody looks would be missed without a word."""
+    checks = folder / "checks"
+    for path in sorted(checks.rglob("*")):
+        if path.is_file() and (path.parent.parent != checks or path.suffix != ".yaml"):
+            yield Mistake(file=_shown(path, folder), line=1, reason="a check lies in <area>/<name>.yaml")
 
 
 def _bounded(path: Path) -> bytes:
