@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final, Literal, Protocol
 
 Value = str | int | bytes | list[str]
+Written = str | int | list[str] | dict[str, str]
+"""A value in a recording; bytes are written as {"hex": "…"}."""
 View = Literal["64", "32"]
 
 HKLM: Final = "HKEY_LOCAL_MACHINE"
@@ -33,9 +35,9 @@ class NoRegistry:
 
 
 class RecordedRegistry:
-    """`{key: {value name: value}}`; bytes are written as {"hex": "…"}, a key without right as null."""
+    """`{key: {value name: value}}`; null for a key that this agent had no right to."""
 
-    def __init__(self, keys: Mapping[str, Mapping[str, Value | dict[str, str]] | None]) -> None:
+    def __init__(self, keys: Mapping[str, Mapping[str, Written] | None]) -> None:
         self._keys = {key.lower(): (key, values) for key, values in keys.items()}
 
     def values(self, key: str) -> dict[str, Value]:
@@ -61,7 +63,7 @@ class RecordedRegistry:
         return sorted(names)
 
 
-def _value(value: Value | dict[str, str]) -> Value:
+def _value(value: Written) -> Value:
     return bytes.fromhex(value["hex"]) if isinstance(value, dict) else value
 
 

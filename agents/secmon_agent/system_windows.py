@@ -92,7 +92,8 @@ def _adapter(name: str, up: bool, rows: Sequence[object]) -> Adapter:
             mac = address.replace("-", ":").lower()
         elif family == socket.AF_INET:
             addresses.append(f"{address}/{_prefix(netmask)}")
-        elif family == socket.AF_INET6:
+        elif family == socket.AF_INET6 and netmask:
+            # psutil tells no IPv6 prefix on Windows; a network that is guessed would be worse than none.
             addresses.append(f"{address.partition('%')[0]}/{_prefix6(netmask)}")
     return Adapter(name=name, up=up, mac=mac or UNSET, addresses=tuple(addresses))
 
@@ -101,5 +102,5 @@ def _prefix(netmask: str | None) -> int:
     return 32 if not netmask else int.from_bytes(socket.inet_aton(netmask), "big").bit_count()
 
 
-def _prefix6(netmask: str | None) -> int:
-    return 64 if not netmask else int.from_bytes(socket.inet_pton(socket.AF_INET6, netmask), "big").bit_count()
+def _prefix6(netmask: str) -> int:
+    return int.from_bytes(socket.inet_pton(socket.AF_INET6, netmask), "big").bit_count()

@@ -1,4 +1,7 @@
-"""Writable volumes on disks of this machine, and whether they are encrypted below the file system."""
+"""Writable volumes on disks of this machine, and whether they are encrypted below the file system.
+
+Media that a person plugs in are no setting of the machine, and their paths bear names: they are left out.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from secmon_agent.host import AbsentError, Host
 from secmon_agent.probes.virtualization_linux import container
 
 _BLOCK: Final = "/sys/class/block"
+_PLUGGED_IN: Final = ("/media/", "/run/media/")
 _MAX_DEPTH: Final = 8
 _MAX_MOUNTS_BYTES: Final = 4 << 20
 
@@ -27,7 +31,7 @@ def disk_encryption(host: Host) -> DiskEncryption:
         volumes=tuple(
             _volume(host, mount, device)
             for mount, device in found.items()
-            if host.exists(f"{_BLOCK}/{device}") and not device.startswith(("loop", "ram", "zram", "sr"))
+            if device and host.exists(f"{_BLOCK}/{device}") and not device.startswith(("loop", "ram", "zram", "sr"))
         )
     )
 
@@ -39,6 +43,8 @@ def parse_mountinfo(text: str) -> list[tuple[str, str]]:
         left, _, right = line.partition(" - ")
         mount, rest = left.split(), right.split()
         if len(mount) < 6 or len(rest) < 3 or not rest[1].startswith("/dev/"):
+            continue
+        if mount[4].startswith(_PLUGGED_IN):
             continue
         if "ro" not in mount[5].split(",") and "ro" not in rest[2].split(","):
             found.setdefault(rest[1], _unescaped(mount[4]))
@@ -64,7 +70,7 @@ def _device(source: str, mappings: dict[str, str]) -> str:
 def _volume(host: Host, mount: str, device: str) -> Volume:
     method = _method(host, device, 0)
     return Volume(
-        mount=mount,
+        mount=re.sub(r"^(/home)/.+", r"\1/*", mount),
         system=mount == "/",
         removable=_removable(host, device, 0),
         encrypted=method is not None,

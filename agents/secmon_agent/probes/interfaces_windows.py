@@ -40,7 +40,7 @@ def interfaces_windows(host: Host) -> Interfaces:
     return Interfaces(
         interfaces=tuple(found),
         dns_servers=_dns(live),
-        default_route=any(it.up and it.gateways for it in found),
+        default_route=True if any(it.up and it.gateways for it in found) else UNSET,
         forwarding=_forwarding(host),
     )
 
@@ -55,7 +55,7 @@ def _interface(adapter: Adapter, kind: Kind | UnsetType, settings: Mapping[str, 
         mac=UNSET if loopback else mac,
         up=adapter.up,
         addresses=tuple(text for text in adapter.addresses if not re.match(r"fe80:|169\.254\.", text.lower())),
-        gateways=tuple(gateways),
+        gateways=tuple(gateways) if settings else UNSET,
     )
 
 
@@ -97,9 +97,9 @@ def _list(settings: Mapping[str, Value], name: str) -> list[str]:
     return [address for address in texts if re.fullmatch(r"[0-9A-Fa-f:.]+", address) and address != "0.0.0.0"]  # noqa: S104
 
 
-def _dns(live: list[dict[str, Value]]) -> tuple[str, ...]:
+def _dns(live: list[dict[str, Value]]) -> tuple[str, ...] | UnsetType:
     found = [address for it in live for address in (_list(it, "NameServer") or _list(it, "DhcpNameServer"))]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found)) or UNSET
 
 
 def _forwarding(host: Host) -> bool | UnsetType:

@@ -124,7 +124,9 @@ def _origin(chosen: Offer, offers: Iterable[Offer], archives: list[Archive]) -> 
     """Of several archives that offer the same version the security archive is named."""
     sellers = [archives[offer.archive] for offer in offers if offer.version == chosen.version]
     seller = next((archive for archive in sellers if apt_lists.is_security(archive)), archives[chosen.archive])
-    return " ".join(part for part in (seller.label or seller.origin, seller.codename or seller.suite) if part) or UNSET
+    # Ubuntu's codename is the same for every pocket, Debian's suite ("oldstable") moves on with each release.
+    pocket = seller.suite if seller.suite.startswith(seller.codename) else seller.codename
+    return " ".join(part for part in (seller.label or seller.origin, pocket) if part) or UNSET
 
 
 def _with_since(host: Host, found: list[PendingUpdate], fetched: datetime | None) -> list[PendingUpdate]:

@@ -17,6 +17,8 @@ KEY: Final = HKLM + r"\SYSTEM\CurrentControlSet\Services"
 _STARTS: Final[dict[int, Start]] = {2: "auto", 3: "manual", 4: "disabled"}
 _PROGRAM_TYPES: Final = 0x30
 """SERVICE_WIN32_OWN_PROCESS | SERVICE_WIN32_SHARE_PROCESS; everything else is a driver."""
+_USER_TEMPLATE: Final = 0x40
+"""Pattern of such a copy; it never runs itself."""
 _USER_INSTANCE: Final = 0x80
 """Copy of a service for one logon, with a random name."""
 
@@ -37,7 +39,7 @@ def _service(host: Host, name: str, running: dict[str, bool] | None) -> Service 
     if not kind & _PROGRAM_TYPES or kind & _USER_INSTANCE or start is None:
         return None
     resident = start == "auto" and number(values, "DelayedAutostart") in (None, 0)
-    resident = resident and not subkeys_if_any(host, f"{KEY}\\{name}\\TriggerInfo")
+    resident = resident and not kind & _USER_TEMPLATE and not subkeys_if_any(host, f"{KEY}\\{name}\\TriggerInfo")
     return Service(name=name, start=start, running=_state(name, running) if resident else UNSET)
 
 

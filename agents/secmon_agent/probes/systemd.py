@@ -98,8 +98,8 @@ def _read(host: Host, name: str, path: str, wanted: frozenset[str], paths: dict[
         return Unit(name=name, start="masked", resident=False)
     start = _start(text, name in wanted)
     kind = re.search(r"^Type[ \t]*=[ \t]*(\S+)", text, re.MULTILINE)
-    on_demand = start == "static" or name.replace(".service", ".socket") in paths
-    resident = name.endswith(".service") and not on_demand and (kind is None or kind[1] not in ("oneshot", "idle"))
+    on_demand = start == "static" or name.replace(".service", ".socket") in wanted
+    resident = name.endswith(".service") and not on_demand and (kind is None or kind[1] != "oneshot")
     return Unit(name=name, start=start, resident=resident)
 
 

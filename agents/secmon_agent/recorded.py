@@ -1,0 +1,87 @@
+"""A recorded machine: a folder with `host.json`, the machine's files below `root/`, and what programs and kernel
+answered.
+
+`host.json` is a `Manifest`. Every probe runs on such a host as it does on a live one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from secmon_agent.command import CommandResult
+from secmon_agent.facts import Family
+from secmon_agent.files import RecordedFiles
+from secmon_agent.host import Host
+from secmon_agent.memory import DictMemory, Memory
+from secmon_agent.registry import NoRegistry, RecordedRegistry, Registry, Written
+from secmon_agent.system import RecordedSystem, Recording
+
+_Registry = dict[str, dict[str, Written] | None]
+
+
+class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a program answered."""
+
+    argv: tuple[str, ...]
+    stdout: str
+    """File beside `host.json`."""
+    exit_code: int = 0
+
+
+class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    about: str
+    """Where the recording comes from."""
+    family: Family
+    now: datetime
+    mtime: datetime
+    """Of every file that `mtimes` does not name."""
+    privileged: bool = True
+    mtimes: dict[str, datetime] = {}
+    links: dict[str, str] = {}
+    folders: tuple[str, ...] = ()
+    """Empty folders, and those that hold links alone need not be named."""
+    denied: tuple[str, ...] = ()
+    """Names that this agent had no right to."""
+    commands: tuple[Command, ...] = ()
+    system: Recording = Recording()
+    registry: str = ""
+    """JSON file beside `host.json`."""
+
+
+def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
+    """Raises OSError or msgspec.DecodeError for a folder that is no recording."""
+    manifest = msgspec.json.decode((folder / "host.json").read_bytes(), type=Manifest)
+
+    def run(argv: Sequence[str], *, timeout_s: float, max_output_bytes: int) -> CommandResult:
+        for command in manifest.commands:
+            if command.argv == tuple(argv):
+                stdout = (folder / command.stdout).read_bytes()
+                return CommandResult(exit_code=command.exit_code, stdout=stdout, stderr=b"")
+        raise FileNotFoundError(2, "not recorded", argv[0])
+
+    return Host(
+        family=manifest.family,
+        files=RecordedFiles(
+            folder / "root",
+            mtime=manifest.mtime,
+            mtimes=manifest.mtimes,
+            links=manifest.links,
+            folders=frozenset(manifest.folders),
+            denied=frozenset(manifest.denied),
+        ),
+        registry=_registry(folder / manifest.registry) if manifest.registry else NoRegistry(),
+        system=RecordedSystem(manifest.system),
+        memory=memory if memory is not None else DictMemory(),
+        clock=lambda: manifest.now,
+        runner=run,
+        privileged=manifest.privileged,
+    )
+
+
+def _registry(path: Path) -> Registry:
+    return RecordedRegistry(msgspec.json.decode(path.read_bytes(), type=_Registry))
