@@ -1,0 +1,1 @@
+"""The console: pages and JSON for people, metrics for Prometheus. Nothing here changes a machine or a verdict."""

@@ -1,0 +1,108 @@
+"""One check: how many machines answer what, and which ones fail it or cannot tell."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.engine import Connection
+
+from secmon.console.queries import current_attribute
+from secmon.evaluate.model import WORST_FIRST, Status
+from secmon.store.schema import findings, hosts, results
+
+MAX_MACHINES: Final = 500
+"""Shown of each answer; the count tells how many there are."""
+
+
+class MachineAnswer(Struct, frozen=True, kw_only=True):
+    host_id: uuid.UUID
+    name: str
+    zone: str | None
+    department: str | None
+    reason: str
+    evidence: str
+    since: datetime
+    findings: int
+    """Unresolved ones of this check."""
+
+
+class CheckAnswers(Struct, frozen=True, kw_only=True):
+    counts: dict[Status, int]
+    """Machines by answer. A machine that never answered is unknown."""
+    failing: tuple[MachineAnswer, ...]
+    """Oldest first."""
+    unknown: tuple[MachineAnswer, ...]
+
+
+def read(connection: Connection, check: str) -> CheckAnswers:
+    return CheckAnswers(
+        counts=_counts(connection, check),
+        failing=_machines(connection, check, "fail"),
+        unknown=_machines(connection, check, "unknown"),
+    )
+
+
+def _counts(connection: Connection, check: str) -> dict[Status, int]:
+    answered: dict[str, int] = dict(
+        connection.execute(
+            sa.select(results.c.status, sa.func.count())
+            .join(hosts, hosts.c.host_id == results.c.host_id)
+            .where(results.c.check_id == check, results.c.observed_to.is_(None), hosts.c.retired_at.is_(None))
+            .group_by(results.c.status)
+        )
+        .tuples()
+        .all()
+    )
+    machines = connection.execute(
+        sa.select(sa.func.count()).select_from(hosts).where(hosts.c.retired_at.is_(None))
+    ).scalar_one()
+    counts: dict[Status, int] = {status: answered.get(status, 0) for status in WORST_FIRST}
+    counts["unknown"] += machines - sum(answered.values())
+    return counts
+
+
+def _machines(connection: Connection, check: str, status: Status) -> tuple[MachineAnswer, ...]:
+    rows = connection.execute(
+        sa.select(
+            hosts.c.host_id, hosts.c.name, results.c.reason, results.c.evidence, results.c.observed_from,
+            current_attribute("zone").label("zone"), current_attribute("department").label("department"),
+        )
+        .join(results, results.c.host_id == hosts.c.host_id)
+        .where(
+            results.c.check_id == check,
+            results.c.status == status,
+            results.c.observed_to.is_(None),
+            hosts.c.retired_at.is_(None),
+        )
+        .order_by(results.c.observed_from, hosts.c.name)
+        .limit(MAX_MACHINES)
+    ).all()  # fmt: skip
+    opened = _opened(connection, check, [row.host_id for row in rows])
+    return tuple(
+        MachineAnswer(
+            host_id=row.host_id,
+            name=row.name,
+            zone=row.zone,
+            department=row.department,
+            reason=row.reason,
+            evidence=row.evidence,
+            since=min(row.observed_from, opened.get(row.host_id, (0, row.observed_from))[1]),
+            findings=opened.get(row.host_id, (0, row.observed_from))[0],
+        )
+        for row in rows
+    )
+
+
+def _opened(connection: Connection, check: str, host_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, datetime]]:
+    """Number and beginning of a machine's unresolved findings of the check."""
+    rows = connection.execute(
+        sa.select(findings.c.host_id, sa.func.count(), sa.func.min(findings.c.opened_at))
+        .where(findings.c.host_id.in_(host_ids), findings.c.check_id == check, findings.c.resolved_at.is_(None))
+        .group_by(findings.c.host_id)
+    )
+    return {host_id: (count, opened_at) for host_id, count, opened_at in rows}

@@ -1,0 +1,57 @@
+"""What the console is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from litestar import Request
+from litestar.params import Dependency
+from msgspec import Struct
+
+from secmon.config import Config
+from secmon.evaluate.model import Language
+from secmon.store.database import Database
+
+if TYPE_CHECKING:
+    from secmon.evaluate.frameworks import Framework
+    from secmon.evaluate.ruleset import RuleSet
+
+LANGUAGE_COOKIE = "secmon_language"
+
+
+class RulesHolder(Protocol):
+    """Holds the rules in force; they can be exchanged while the collector runs."""
+
+    @property
+    def current(self) -> RuleSet: ...
+
+
+class Exposition(Protocol):
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The metrics and their content type, in the format that the `Accept` header asks for."""
+
+
+class Console(Struct, frozen=True, kw_only=True):
+    database: Database
+    config: Config
+    rules: RulesHolder
+    frameworks: Callable[[], Sequence[Framework]]
+    exposition: Exposition
+    clock: Callable[[], datetime]
+    trouble: Callable[[], str]
+    """Why the rules on disk are not the ones in force; empty when they are."""
+
+
+Given = Annotated[Console, Dependency(skip_validation=True)]
+"""Type of a handler's parameter `console`."""
+HttpRequest = Request[Any, Any, Any]
+
+
+def language_of(request: HttpRequest, config: Config) -> Language:
+    """The reader's choice, otherwise the office's language."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen == "ja":
+        return "ja"
+    return "en" if chosen == "en" else config.office.language

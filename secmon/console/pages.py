@@ -1,0 +1,118 @@
+"""The pages for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import Parameter
+
+from secmon.console import check, machine, queries, timeline
+from secmon.console.context import Console, Given, HttpRequest, language_of
+from secmon.console.fact_view import plain_facts, section_views
+from secmon.console.queries import Choice
+from secmon.console.render import HTML, page
+from secmon.console.times import absolute
+from secmon.evaluate.model import WORST_FIRST
+
+if TYPE_CHECKING:
+    from secmon.evaluate.ruleset import RuleSet
+
+PER_PAGE: Final = 50
+Text = Annotated[str, Parameter(max_length=255)]
+PageNumber = Annotated[int, Parameter(query="page", ge=1, le=100_000)]
+
+
+def html(body: bytes, status: int = 200) -> Response[bytes]:
+    return Response(body, status_code=status, media_type=HTML)
+
+
+@get("/", include_in_schema=False, sync_to_thread=True)
+def overview(
+    request: HttpRequest,
+    console: Given,
+    zone: Text = "",
+    department: Text = "",
+    text: Text = "",
+    number: PageNumber = 1,
+) -> Response[bytes]:
+    """Machines, worst first."""
+    choice = Choice(zone=zone, department=department, text=text.strip())
+    rules, language = console.rules.current, language_of(request, console.config)
+    with console.database.read() as connection:
+        fleet = queries.fleet(connection, choice, console.config, rules, console.clock())
+        last = max(1, -(-len(fleet.hosts) // PER_PAGE))
+        number = min(number, last)
+        shown = fleet.hosts[(number - 1) * PER_PAGE : number * PER_PAGE]
+        worst = queries.worst_findings(connection, [row.host_id for row in shown])
+    if not fleet.registered:
+        return html(page(console, language, "empty.html", unseen_assets=fleet.unseen_assets))
+    return html(
+        page(
+            console, language, "overview.html", fleet=fleet, shown=shown, worst=worst, choice=choice, number=number,
+            last=last, per_page=PER_PAGE, checks=rules.checks, statuses=WORST_FIRST, unset=queries.UNSET_VALUE,
+            zones=zones_to_choose(console, fleet),
+        )
+    )  # fmt: skip
+
+
+def zones_to_choose(console: Console, fleet: queries.Fleet) -> list[str]:
+    """Those of the configuration in its order, then what else a machine bears."""
+    configured = [zone.id for zone in console.config.zones]
+    return configured + [zone for zone in fleet.zones if zone not in configured]
+
+
+@get("/hosts/{key:str}", include_in_schema=False, sync_to_thread=True)
+def host(request: HttpRequest, console: Given, key: str) -> Response[bytes]:
+    """One machine: facts and results with evidence and history."""
+    rules, language, now = console.rules.current, language_of(request, console.config), console.clock()
+    with console.database.read() as connection:
+        host_id = machine.find(connection, key)
+        if host_id is None:
+            raise NotFoundException(detail="no such host")
+        found = machine.read(connection, host_id, console.config, rules, now)
+    views = section_views(found.sections, language, lambda instant: absolute(instant, console.config.tz))
+    answers = {status: [one for one in found.answers if one.present.status == status] for status in WORST_FIRST}
+    return html(
+        page(
+            console, language, "machine.html", machine=found, answers=answers, sections=views, checks=rules.checks,
+            spans=lambda history: timeline.spans(history, now), strip_width=timeline.WIDTH, os_name=_os_name(found),
+        )
+    )  # fmt: skip
+
+
+def _os_name(found: machine.Machine) -> str:
+    """As the machine names its system; empty while that is not known."""
+    for section in found.sections:
+        if section.name == "os":
+            facts = plain_facts(section) or {}
+            words = [facts.get(name) for name in ("name", "point_release" if facts.get("point_release") else "version")]
+            name = str(words[0] or "")
+            return f"{name} ({words[1]})" if name and words[1] and str(words[1]) not in name else name
+    return ""
+
+
+@get("/checks/{check_id:str}", include_in_schema=False, sync_to_thread=True)
+def one_check(request: HttpRequest, console: Given, check_id: str) -> Response[bytes]:
+    """One check: why, how to fix it, and the machines that fail it."""
+    rules: RuleSet = console.rules.current
+    rule = rules.checks.get(check_id)
+    if rule is None:
+        raise NotFoundException(detail="no such check")
+    with console.database.read() as connection:
+        answers = check.read(connection, check_id)
+    return html(
+        page(
+            console,
+            language_of(request, console.config),
+            "check.html",
+            check=rule,
+            answers=answers,
+            statuses=WORST_FIRST,
+            frameworks=[(each, each.controls_of(check_id)) for each in console.frameworks()],
+        )
+    )
+
+
+PAGES = [overview, host, one_check]

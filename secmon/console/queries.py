@@ -1,0 +1,334 @@
+"""The fleet at one moment: machines worst first, and the numbers above them. All of a page from one read snapshot.
+
+The number of statements is fixed, whatever the number of machines; the partial indexes on present results and
+unresolved findings carry them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.engine import Connection, Row
+
+from secmon.config import Config
+from secmon.evaluate.areas import AREAS
+from secmon.evaluate.model import SEVERITIES, WORST_FIRST, Severity, Status
+from secmon.store.schema import assets, contacts, findings, host_assets, host_attributes, hosts, results
+
+if TYPE_CHECKING:
+    from secmon.evaluate.ruleset import RuleSet
+
+Contact = Literal["reporting", "silent", "never_reported"]
+UNSET_VALUE: Final = "-"
+"""As a filter: machines that have no zone, or no department."""
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """Which machines a reader asked for; empty: all."""
+
+    zone: str = ""
+    department: str = ""
+    text: str = ""
+
+    @property
+    def is_everything(self) -> bool:
+        return not (self.zone or self.department or self.text)
+
+
+class Worst(Struct, frozen=True, kw_only=True):
+    """A machine's gravest finding, the oldest among equals."""
+
+    check: str
+    item: str
+    severity: Severity
+    opened_at: datetime
+
+
+class HostSummary(Struct, frozen=True, kw_only=True):
+    """One line of the list of machines."""
+
+    host_id: uuid.UUID
+    name: str
+    zone: str | None
+    department: str | None
+    contact: Contact
+    observed_at: datetime | None
+    """When the machine's facts were last known to be true."""
+    resyncing: bool
+    findings: dict[Severity, int]
+    """Unresolved, by severity."""
+    unknown: int
+    """Checks that have no answer at present."""
+
+
+class AreaAnswers(Struct, frozen=True, kw_only=True):
+    """Machines by their worst answer in an area."""
+
+    area: str
+    hosts: dict[Status, int]
+
+
+class Fleet(Struct, frozen=True, kw_only=True):
+    hosts: tuple[HostSummary, ...]
+    """Worst first."""
+    contact: dict[Contact, int]
+    findings: dict[Severity, int]
+    areas: tuple[AreaAnswers, ...]
+    failing_checks: tuple[tuple[str, int], ...]
+    """Checks that most machines fail, with how many."""
+    zones: tuple[str, ...]
+    """Zones and departments that any machine has, chosen or not."""
+    departments: tuple[str, ...]
+    registered: int
+    """Machines altogether, chosen or not."""
+    unseen_assets: int
+    """Rows of the ledger for which no machine ever enrolled."""
+
+
+def fleet(connection: Connection, choice: Choice, config: Config, rules: RuleSet, now: datetime) -> Fleet:
+    scope = _scope(choice)
+    rows = _summaries(connection, scope, config, rules, now)
+    by_attribute = _attribute_values(connection)
+    return Fleet(
+        hosts=rows,
+        contact={
+            state: sum(row.contact == state for row in rows) for state in ("reporting", "silent", "never_reported")
+        },
+        findings={severity: sum(row.findings[severity] for row in rows) for severity in SEVERITIES},
+        areas=_areas(connection, scope, rules, len(rows)),
+        failing_checks=_failing_checks(connection, scope, rules),
+        zones=by_attribute["zone"],
+        departments=by_attribute["department"],
+        registered=_registered(connection),
+        unseen_assets=_unseen_assets(connection),
+    )
+
+
+def machines(
+    connection: Connection, choice: Choice, config: Config, rules: RuleSet, now: datetime
+) -> tuple[HostSummary, ...]:
+    """The machines chosen, worst first."""
+    return _summaries(connection, _scope(choice), config, rules, now)
+
+
+def _summaries(
+    connection: Connection, scope: sa.Select[tuple[uuid.UUID]], config: Config, rules: RuleSet, now: datetime
+) -> tuple[HostSummary, ...]:
+    open_findings = _count_findings(connection, scope)
+    unknown = _count_unknown(connection, scope, rules)
+    rows = [
+        _summary(
+            row, config, now, open_findings.get(row.host_id, {}),
+            len(rules.checks) if row.observed_at is None else unknown.get(row.host_id, 0),
+        )
+        for row in connection.execute(_host_rows(scope))
+    ]  # fmt: skip
+    return tuple(sorted(rows, key=_worst_first))
+
+
+def worst_findings(connection: Connection, host_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Worst]:
+    """For the machines of one page."""
+    rank = sa.case({severity: place for place, severity in enumerate(SEVERITIES)}, value=findings.c.severity)
+    query = (
+        sa.select(findings.c.host_id, findings.c.check_id, findings.c.item, findings.c.severity, findings.c.opened_at)
+        .where(findings.c.host_id.in_(host_ids), findings.c.resolved_at.is_(None))
+        .order_by(findings.c.host_id, rank, findings.c.opened_at, findings.c.check_id, findings.c.item)
+    )
+    worst: dict[uuid.UUID, Worst] = {}
+    for row in connection.execute(query):
+        if row.host_id not in worst:
+            worst[row.host_id] = Worst(
+                check=row.check_id, item=row.item, severity=row.severity, opened_at=row.opened_at
+            )
+    return worst
+
+
+def current_attribute(name: str) -> sa.ScalarSelect[Any]:
+    """The present value of an attribute, correlated with `hosts`."""
+    return (
+        sa.select(host_attributes.c.value)
+        .where(
+            host_attributes.c.host_id == hosts.c.host_id,
+            host_attributes.c.name == name,
+            host_attributes.c.valid_to.is_(None),
+        )
+        .correlate(hosts)
+        .scalar_subquery()
+    )
+
+
+def contact_of(observed_at: datetime | None, zone: str | None, config: Config, now: datetime) -> Contact:
+    if observed_at is None:
+        return "never_reported"
+    return "silent" if (now - observed_at).total_seconds() > config.silent_after_s(zone) else "reporting"
+
+
+def _everything() -> sa.Select[tuple[uuid.UUID]]:
+    return sa.select(hosts.c.host_id).where(hosts.c.retired_at.is_(None))
+
+
+def _scope(choice: Choice) -> sa.Select[tuple[uuid.UUID]]:
+    chosen = _everything()
+    for name, value in (("zone", choice.zone), ("department", choice.department)):
+        if value == UNSET_VALUE:
+            chosen = chosen.where(current_attribute(name).is_(None))
+        elif value:
+            chosen = chosen.where(current_attribute(name) == value)
+    if choice.text:
+        asset = (
+            sa.select(sa.literal(1))
+            .select_from(host_assets.join(assets, assets.c.asset_id == host_assets.c.asset_id))
+            .where(
+                host_assets.c.host_id == hosts.c.host_id,
+                host_assets.c.valid_to.is_(None),
+                assets.c.asset_number.icontains(choice.text, autoescape=True),
+            )
+            .correlate(hosts)
+            .exists()
+        )
+        named = (column.icontains(choice.text, autoescape=True) for column in (hosts.c.name, hosts.c.hostname))
+        chosen = chosen.where(sa.or_(*named, asset))
+    return chosen
+
+
+def _host_rows(scope: sa.Select[tuple[uuid.UUID]]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            hosts.c.host_id, hosts.c.name, hosts.c.resyncing, contacts.c.observed_at,
+            current_attribute("zone").label("zone"), current_attribute("department").label("department"),
+        )
+        .select_from(hosts.outerjoin(contacts, contacts.c.host_id == hosts.c.host_id))
+        .where(hosts.c.host_id.in_(scope))
+    )  # fmt: skip
+
+
+def _summary(
+    row: Row[Any], config: Config, now: datetime, open_findings: Mapping[Severity, int], unknown: int
+) -> HostSummary:
+    return HostSummary(
+        host_id=row.host_id,
+        name=row.name,
+        zone=row.zone,
+        department=row.department,
+        contact=contact_of(row.observed_at, row.zone, config, now),
+        observed_at=row.observed_at,
+        resyncing=row.resyncing,
+        findings={severity: open_findings.get(severity, 0) for severity in SEVERITIES},
+        unknown=unknown,
+    )
+
+
+def _worst_first(row: HostSummary) -> tuple[object, ...]:
+    """By findings, gravest severity first; then by what is unknown; a silent machine before a reporting one."""
+    return (
+        *(-row.findings[severity] for severity in SEVERITIES),
+        -row.unknown,
+        row.contact == "reporting",
+        row.name,
+    )
+
+
+def _count_findings(connection: Connection, scope: sa.Select[tuple[uuid.UUID]]) -> dict[uuid.UUID, dict[Severity, int]]:
+    query = (
+        sa.select(findings.c.host_id, findings.c.severity, sa.func.count())
+        .where(findings.c.resolved_at.is_(None), findings.c.host_id.in_(scope))
+        .group_by(findings.c.host_id, findings.c.severity)
+    )
+    counts: dict[uuid.UUID, dict[Severity, int]] = {}
+    for host_id, severity, count in connection.execute(query):
+        counts.setdefault(host_id, {})[severity] = count
+    return counts
+
+
+def _count_unknown(connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet) -> dict[uuid.UUID, int]:
+    query = (
+        sa.select(results.c.host_id, sa.func.count())
+        .where(_present(rules), results.c.status == "unknown", results.c.host_id.in_(scope))
+        .group_by(results.c.host_id)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def _present(rules: RuleSet) -> sa.ColumnElement[bool]:
+    """Present results of the rules in force."""
+    return sa.and_(results.c.observed_to.is_(None), results.c.check_id.in_(sorted(rules.checks)))
+
+
+def _areas(
+    connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet, machines: int
+) -> tuple[AreaAnswers, ...]:
+    """A machine that lacks the answer of any check of an area is unknown there, unless it fails another."""
+    sizes = Counter(check.area for check in rules.checks.values())
+    if not sizes:
+        return ()
+    area = sa.case({check.id: check.area for check in rules.checks.values()}, value=results.c.check_id).label("area")
+    rank = sa.case({status: place for place, status in enumerate(WORST_FIRST)}, value=results.c.status)
+    per_host = (
+        sa.select(area, sa.func.min(rank).label("worst"), sa.func.count().label("answers"))
+        .where(_present(rules), results.c.host_id.in_(scope))
+        .group_by(results.c.host_id, area)
+        .subquery()
+    )
+    columns = (per_host.c.area, per_host.c.worst, per_host.c.answers)
+    counts: dict[str, Counter[Status]] = {name: Counter() for name in sizes}
+    for name, worst, answers, count in connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)):
+        complete = answers == sizes[name] or worst == WORST_FIRST.index("fail")
+        counts[name][WORST_FIRST[worst] if complete else "unknown"] += count
+    for answered in counts.values():
+        answered["unknown"] += machines - answered.total()
+    return tuple(
+        AreaAnswers(area=name, hosts={status: counts[name][status] for status in WORST_FIRST})
+        for name in sorted(sizes, key=_place_of)
+    )
+
+
+def _place_of(area: str) -> int:
+    names = list(AREAS)
+    return names.index(area) if area in names else len(names)
+
+
+def _failing_checks(
+    connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet, limit: int = 5
+) -> tuple[tuple[str, int], ...]:
+    count = sa.func.count()
+    query = (
+        sa.select(results.c.check_id, count)
+        .where(_present(rules), results.c.status == "fail", results.c.host_id.in_(scope))
+        .group_by(results.c.check_id)
+        .order_by(count.desc(), results.c.check_id)
+        .limit(limit)
+    )
+    return tuple((check, number) for check, number in connection.execute(query))
+
+
+def _attribute_values(connection: Connection) -> dict[str, tuple[str, ...]]:
+    query = (
+        sa.select(host_attributes.c.name, host_attributes.c.value)
+        .join(hosts, hosts.c.host_id == host_attributes.c.host_id)
+        .where(
+            host_attributes.c.name.in_(("zone", "department")),
+            host_attributes.c.valid_to.is_(None),
+            hosts.c.retired_at.is_(None),
+        )
+        .distinct()
+        .order_by(host_attributes.c.value)
+    )
+    values: dict[str, tuple[str, ...]] = {"zone": (), "department": ()}
+    for name, value in connection.execute(query):
+        values[name] += (value,)
+    return values
+
+
+def _registered(connection: Connection) -> int:
+    return int(connection.execute(sa.select(sa.func.count()).select_from(_everything().subquery())).scalar_one())
+
+
+def _unseen_assets(connection: Connection) -> int:
+    seen = sa.exists().where(host_assets.c.asset_id == assets.c.asset_id)
+    return int(connection.execute(sa.select(sa.func.count()).select_from(assets).where(~seen)).scalar_one())

@@ -1,0 +1,82 @@
+"""Reasons of an answer are stored in stable English; here they become a sentence for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from secmon.console.fact_words import SECTIONS, section_title
+from secmon.evaluate.model import STALE, Language, Text
+
+_STATUS: Final[Mapping[str, Text]] = {
+    "absent": Text(ja="この機器にはありません", en="is not on this machine"),
+    "denied": Text(ja="権限が足りず読み取れません", en="cannot be read for want of permission"),
+    "failed": Text(ja="読み取りに失敗しました", en="could not be read"),
+    "unsupported": Text(ja="この OS では読み取りに未対応です", en="cannot be read on this system"),
+    "undecodable": Text(ja="この版の secmon では読めない形式です", en="is of a shape that this version cannot read"),
+}
+_SECTION: Final = "|".join(SECTIONS)
+_Sentence = Callable[[re.Match[str], Language], str]
+
+
+def _never(match: re.Match[str], language: Language) -> str:
+    title = section_title(match["section"], language)
+    return f"「{title}」の報告がまだ届いていません。" if language == "ja" else f"“{title}” was never reported."
+
+
+def _unreadable(match: re.Match[str], language: Language) -> str:
+    title, status = section_title(match["section"], language), _STATUS[match["status"]].of(language)
+    return f"「{title}」は、{status}。" if language == "ja" else f"“{title}” {status}."
+
+
+def _stale(_: re.Match[str], language: Language) -> str:
+    return "最後の報告が古いため、現在の状態が分かりません。" if language == "ja" else "The last report is too old."
+
+
+def _undetermined(match: re.Match[str], language: Language) -> str:
+    path = match["path"]
+    return f"機器から値を読み取れませんでした（{path}）。" if language == "ja" else f"Not determined: {path}."
+
+
+def _not_fresh(match: re.Match[str], language: Language) -> str:
+    path = match["path"]
+    return f"判定の元になる情報が古くなっています（{path}）。" if language == "ja" else f"Not fresh enough: {path}."
+
+
+def _not_applying(match: re.Match[str], language: Language) -> str:
+    condition = match["condition"]
+    return f"この機器は対象ではありません（条件：{condition}）。" if language == "ja" else f"Applies where {condition}."
+
+
+def _no_end(match: re.Match[str], language: Language) -> str:
+    product = match["product"]
+    if language == "ja":
+        return f"「{product}」のサポート期限の情報がありません。"
+    return f"No end of support is known for {product}."
+
+
+def _future(match: re.Match[str], language: Language) -> str:
+    day = match["day"]
+    return f"機器の記録が未来の日付です（{day}）。" if language == "ja" else f"{day} lies in the future."
+
+
+_SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
+    (re.compile(re.escape(STALE)), _stale),
+    (re.compile(rf"(?P<section>{_SECTION}) never reported"), _never),
+    (re.compile(rf"(?P<section>{_SECTION}) (?P<status>{'|'.join(_STATUS)})(?:: .*)?", re.DOTALL), _unreadable),
+    (re.compile(r"(?P<path>\S+) not determined"), _undetermined),
+    (re.compile(r"not fresh: (?P<path>.+)"), _not_fresh),
+    (re.compile(r"not: (?P<condition>.+)", re.DOTALL), _not_applying),
+    (re.compile(r"no end of support is known for (?P<product>.+)"), _no_end),
+    (re.compile(r"(?P<day>\S+) lies in the future"), _future),
+)
+
+
+def sentence(reason: str, language: Language) -> str:
+    """For people; a reason of a shape that is not known here stands as it is."""
+    for pattern, tell in _SENTENCES:
+        match = pattern.fullmatch(reason)
+        if match is not None:
+            return tell(match, language)
+    return reason

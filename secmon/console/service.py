@@ -1,0 +1,26 @@
+"""What Prometheus and a supervisor ask for."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response, get
+
+from secmon.console.context import Given, HttpRequest
+
+
+@get("/metrics", include_in_schema=False, sync_to_thread=True)
+def metrics(request: HttpRequest, console: Given) -> Response[bytes]:
+    body, content_type = console.exposition.render(request.headers.get("accept", ""))
+    return Response(body, media_type=content_type)
+
+
+@get("/healthz", include_in_schema=False, sync_to_thread=True)
+def health(console: Given) -> Response[bytes]:
+    """200 while the database answers; `rules` tells of rules that were not taken."""
+    with console.database.read() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    body = {"status": "ok", "rules": console.trouble() or "ok"}
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+SERVICE = [metrics, health]

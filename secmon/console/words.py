@@ -1,0 +1,225 @@
+"""Every sentence of the pages, in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from secmon.evaluate.model import Text
+
+
+def _(ja: str, en: str) -> Text:
+    return Text(ja=ja, en=en)
+
+
+WORDS: Final[Mapping[str, Text]] = {
+    "product": _("セキュリティ状況", "Security posture"),
+    "skip": _("本文へ移動", "Skip to content"),
+    "home": _("機器の一覧", "Machines"),
+    "other_language": _("English", "日本語"),
+    "rules_trouble": _(
+        "判定基準のファイルに誤りがあります。直前の正しい基準で判定を続けています。",
+        "The rules on disk have a mistake; the last good ones stay in force.",
+    ),
+    "sign_out": _("サインアウト", "Sign out"),
+    "as_of": _("{when} 現在", "As of {when}"),
+    # answers
+    "pass": _("適合", "Pass"),
+    "fail": _("要対応", "Fail"),
+    "unknown": _("確認不能", "Unknown"),
+    "not_applicable": _("対象外", "Not applicable"),
+    "high": _("高", "High"),
+    "medium": _("中", "Medium"),
+    "low": _("低", "Low"),
+    "severity": _("重要度", "Severity"),
+    # the first page
+    "coverage": _("報告の状況", "Coverage"),
+    "machines_count": _("{count} 台", "{count} machines"),
+    "of_machines": _("{total} 台のうち", "of {total} machines"),
+    "reporting": _("報告あり", "Reporting"),
+    "silent": _("音信不通", "Silent"),
+    "never_reported": _("未報告", "Never reported"),
+    "unseen_assets": _(
+        "台帳にあって一度も登録されていない機器が {count} 台あります。",
+        "{count} machines of the ledger have never been enrolled.",
+    ),
+    "open_findings": _("未対応の指摘", "Open findings"),
+    "findings_count": _("{count} 件", "{count} findings"),
+    "by_area": _("分野別の状況", "By area"),
+    "by_area_note": _(
+        "機器ごとに、その分野で最も悪い判定を数えています。", "Each machine counts by its worst answer in the area."
+    ),
+    "frequent": _("多くの機器に共通する指摘", "Most frequent findings"),
+    "machines": _("機器", "Machines"),
+    "worst_first": _("対応を急ぐものから順に並べています。", "Worst first."),
+    "machine": _("機器名", "Machine"),
+    "zone": _("ネットワーク区分", "Zone"),
+    "department": _("部署", "Department"),
+    "last_report": _("最終報告", "Last report"),
+    "worst_finding": _("最も重い指摘", "Gravest finding"),
+    "no_finding": _("指摘なし", "No finding"),
+    "filter": _("絞り込み", "Filter"),
+    "search": _("機器名・管理番号", "Name or asset number"),
+    "all": _("すべて", "All"),
+    "none_given": _("（未設定）", "(not set)"),
+    "apply": _("表示", "Show"),
+    "clear": _("解除", "Clear"),
+    "filtered": _("絞り込み中：全 {total} 台のうち {count} 台", "Filtered: {count} of {total} machines"),
+    "nothing_found": _("条件に合う機器はありません。", "No machine matches."),
+    "pages": _("ページ", "Pages"),
+    "previous": _("前へ", "Previous"),
+    "next": _("次へ", "Next"),
+    "range": _("{first}～{last} 台目（全 {total} 台）", "{first}–{last} of {total}"),
+    "resyncing": _("再同期中", "Resyncing"),
+    # empty
+    "empty_title": _("まだ機器が登録されていません", "No machine is enrolled yet"),
+    "empty_intro": _(
+        "機器を登録すると、この画面に判定の結果が表示されます。最初の 1 台は次の手順で登録できます。",
+        "Once a machine is enrolled, its results appear here. To enroll the first one:",
+    ),
+    "empty_step_1": _(
+        "この secmon が動いているコンピューターで、登録用の文字列を作ります。",
+        "On the computer that runs secmon, make an enrollment string.",
+    ),
+    "empty_step_2": _(
+        "登録する機器に secmon-agent を入れ、その文字列を渡します。",
+        "On the machine, install secmon-agent and give it that string.",
+    ),
+    "empty_step_3": _("機器から最初の報告が届くと、この画面に現れます。", "It appears here with its first report."),
+    "string_here": _("登録用の文字列", "STRING"),
+    # a machine
+    "os": _("OS", "Operating system"),
+    "asset_number": _("管理番号", "Asset number"),
+    "location": _("設置場所", "Location"),
+    "role": _("用途", "Role"),
+    "contact": _("担当", "Contact"),
+    "hostname": _("ホスト名", "Host name"),
+    "serial": _("製造番号", "Serial number"),
+    "agent_version": _("エージェント", "Agent"),
+    "enrolled": _("登録日", "Enrolled"),
+    "warn_stale": _(
+        "最後の報告が古いため（{when}）、現在の状態は確認できません。機器の電源とネットワークを確認してください。",
+        "The last report is old ({when}), so the present state is unknown. Check the machine's power and network.",
+    ),
+    "warn_never": _("この機器からはまだ一度も報告が届いていません。", "This machine has never reported."),
+    "warn_resyncing": _(
+        "機器の状態が変わり、詳しい情報の到着を待っています。下の判定は変わる前のものです。",
+        "The machine has changed and its details are on their way. The answers below are from before.",
+    ),
+    "warn_clamped": _(
+        "機器の時計が大きくずれています。時刻は補正して記録しています。",
+        "The machine's clock is far off. Times are recorded as corrected.",
+    ),
+    "warn_rejected": _(
+        "受け取れなかった報告が {count} 件、機器に残っています。",
+        "{count} reports that were refused lie on the machine.",
+    ),
+    "warn_retired": _("この機器は {when} に廃止されました。", "This machine was retired on {when}."),
+    "problems": _("対応が必要な項目", "To be fixed"),
+    "no_problems": _("対応が必要な項目はありません。", "Nothing to fix."),
+    "unknowns": _("確認できない項目", "Unknown"),
+    "passes": _("適合している項目", "Passing"),
+    "not_applicables": _("対象外の項目", "Not applicable"),
+    "since": _("{when} から", "since {when}"),
+    "items_found": _("該当 {count} 件", "{count} found"),
+    "item": _("対象", "Item"),
+    "evidence": _("確認した内容", "Evidence"),
+    "found_on": _("検出日", "Found"),
+    "due": _("対応期限", "Due"),
+    "overdue": _("期限超過", "overdue"),
+    "unconfirmed": _(
+        "以前の指摘が残っていますが、現在の状態は確認できません。", "Found earlier; whether it is still so is unknown."
+    ),
+    "why": _("なぜ必要か", "Why it matters"),
+    "fix": _("対応の手順", "How to fix it"),
+    "reason": _("理由", "Reason"),
+    "no_reason": _("理由は記録されていません。", "No reason is recorded."),
+    "more_items": _("ほか {count} 件", "and {count} more"),
+    "history": _("経過（90 日間）", "Last 90 days"),
+    "history_of": _("{check} の経過（90 日間）", "{check}: last 90 days"),
+    "days_ago": _("90 日前", "90 days ago"),
+    "today": _("現在", "now"),
+    "from": _("開始", "From"),
+    "to": _("終了", "To"),
+    "answer": _("判定", "Answer"),
+    "cause": _("変化の理由", "Cause"),
+    "ongoing": _("継続中", "present"),
+    "older_left_out": _("これより前の {count} 件は省いています。", "{count} earlier ones are left out."),
+    "cause_machine": _("機器の変化", "the machine changed"),
+    "cause_time": _("時間の経過", "time passed"),
+    "cause_rules": _("判定基準の変更", "the rules changed"),
+    "cause_attributes": _("登録内容の変更", "its attributes changed"),
+    "cause_baseline": _("最初の判定", "first judgement"),
+    "facts": _("報告された内容", "Reported facts"),
+    "no_facts": _("まだ内容が届いていません。", "Nothing has arrived yet."),
+    "section_absent": _("この機器にはありません", "Not on this machine"),
+    "section_denied": _("権限が足りず読み取れません", "No permission to read"),
+    "section_failed": _("読み取りに失敗しました", "Reading failed"),
+    "section_unsupported": _("この OS では未対応です", "Not supported on this system"),
+    "section_undecodable": _("この版の secmon では読めない形式です", "Of a shape that this version cannot read"),
+    "section_unknown": _("不明な状態です", "Of an unknown status"),
+    "collected": _("{when} 取得", "read {when}"),
+    "undetermined": _("値を読み取れなかった項目", "Not determined"),
+    "rows": _("{count} 件", "{count} rows"),
+    "rows_left_out": _(
+        "先頭の {shown} 件を表示しています（全 {count} 件）。すべては API で取得できます。",
+        "The first {shown} of {count}; the API gives all of them.",
+    ),
+    "yes": _("はい", "yes"),
+    "no": _("いいえ", "no"),
+    "empty_list": _("なし", "none"),
+    # a check
+    "check_id": _("項目 ID", "Check"),
+    "area": _("分野", "Area"),
+    "frameworks": _("対応する基準", "Frameworks"),
+    "unverified": _("対応付けは未確認", "mapping not verified"),
+    "failing_machines": _("対応が必要な機器", "Machines that fail"),
+    "unknown_machines": _("確認できない機器", "Machines without an answer"),
+    "no_failing": _("対応が必要な機器はありません。", "No machine fails this check."),
+    "more_machines": _("ほか {count} 台", "and {count} more"),
+    # sign-in and errors
+    "signed_out_title": _("サインインが必要です", "Please sign in"),
+    "signed_out_intro": _(
+        "この画面は、担当者だけが開けるようになっています。", "These pages are for those who look after the machines."
+    ),
+    "signed_out_step_1": _(
+        "secmon が動いているコンピューターで、次のコマンドを実行します。", "On the computer that runs secmon, run:"
+    ),
+    "signed_out_step_2": _(
+        "表示されたリンクを、このブラウザーで開きます。", "Open the link that it prints in this browser."
+    ),
+    "signed_out_note": _(
+        "リンクは {minutes} 分間有効で、使えるのは 1 回だけです。サインインは {hours} 時間続きます。",
+        "A link works once, within {minutes} minutes. You stay signed in for {hours} hours.",
+    ),
+    "link_title": _("サインイン", "Sign in"),
+    "link_intro": _("下のボタンを押すと、この画面を使えるようになります。", "Press the button to open the console."),
+    "link_button": _("サインインする", "Sign in"),
+    "link_gone_title": _("このリンクは使えません", "This link no longer works"),
+    "link_gone_intro": _(
+        "リンクは期限が切れたか、すでに使われています。新しいリンクを作ってください。",
+        "It has expired or was already used. Please make a new one.",
+    ),
+    "error_404": _("ページが見つかりません", "Page not found"),
+    "error_404_text": _(
+        "アドレスが違うか、機器や項目がなくなった可能性があります。",
+        "The address is wrong, or the machine or check is gone.",
+    ),
+    "error_421": _("この名前では開けません", "Not under this name"),
+    "error_421_text": _(
+        "アドレス欄の名前が、この画面に設定された名前と違います。IP アドレスか、設定した名前で開いてください。",
+        "The name in the address bar is not one of this console. Use its IP address or its configured name.",
+    ),
+    "error_503": _("ただいま利用できません", "Not available at the moment"),
+    "error_503_text": _(
+        "データベースに接続できません。しばらくしてからもう一度開いてください。",
+        "The database cannot be reached. Please try again in a while.",
+    ),
+    "error_400": _("入力を確認してください", "Please check the address"),
+    "error_400_text": _("アドレスに正しくない値が含まれています。", "The address holds a value that is not right."),
+    "error_other": _("表示できませんでした", "This could not be shown"),
+    "error_other_text": _(
+        "問題が続くときは、secmon のログを確認してください。", "If it happens again, look into secmon's log."
+    ),
+    "back_home": _("機器の一覧へ", "To the machines"),
+}
