@@ -1,0 +1,231 @@
+"""The collector as a whole: parts opened in order, started, and stopped in the reverse order."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import ssl
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from secmon import certificates, judging
+from secmon.alerts.dispatch import dispatch
+from secmon.config import Config, is_loopback
+from secmon.console.app import console_app
+from secmon.errors import UsageError
+from secmon.ingest.admission import KeyRing
+from secmon.ingest.enrollment import Enrollment
+from secmon.ingest.listener import Listener
+from secmon.ingest.writer import Writer
+from secmon.metrics.exposition import Exposition
+from secmon.metrics.runtime import Runtime
+from secmon.notify.channels import channels
+from secmon.notify.outbox import send_due
+from secmon.resources import rules_dir
+from secmon.rulebook import Rulebook
+from secmon.schedule import Schedule
+from secmon.serving import HttpListener, bind, quiet_uvicorn
+from secmon.store.database import Database, sqlite_url
+
+log = logging.getLogger(__name__)
+Say = Callable[[str], None]
+
+WAKE_S = 5.0
+"""How often deliveries are looked after when nothing happens."""
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_database(config: Config) -> Database:
+    """The database of this configuration, brought to this version. Raises UsageError when it cannot be used."""
+    folder = open_folder(config)
+    database = Database(config.database.url or sqlite_url(folder / "secmon.db"))
+    try:
+        database.migrate()
+    except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
+        where = "the database of database.url" if config.database.url else str(folder / "secmon.db")
+        raise UsageError(f"{where} cannot be used: {str(error.__cause__ or error).splitlines()[0]}") from None
+    return database
+
+
+def open_folder(config: Config) -> Path:
+    """The data folder, private to this user. Raises UsageError when it cannot be written."""
+    folder = config.folder
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = folder / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"the data folder {folder} cannot be written: {error.strerror}; name another with --data-dir")\
+            from None  # fmt: skip
+    return folder
+
+
+def lock_folder(config: Config) -> IO[str]:
+    """One collector per data folder. The lock lasts as long as the returned file is open."""
+    lock = (open_folder(config) / "collector.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise UsageError(f"another collector is running with the data folder {config.folder}") from None
+    return lock
+
+
+class Started(Struct, frozen=True, kw_only=True):
+    """Where a running collector answers."""
+
+    ingest: tuple[str, int]
+    console: tuple[str, int]
+    console_url: str
+
+
+class Collector:
+    """Parts of one collector. `start` brings everything up or raises UsageError; `stop` ends it in order."""
+
+    def __init__(self, config: Config, clock: Callable[[], datetime] = now_utc, say: Say = log.info) -> None:
+        quiet_uvicorn()
+        self.config = config
+        self.clock = clock
+        self._say = say
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._lock = lock_folder(config)
+        ingest_socket = bind(config.ingest.address, "ingest")
+        console_socket = bind(config.console.address, "console")
+        self.rulebook = Rulebook(Path(config.rules.folder) if config.rules.folder else rules_dir())
+        self.database = open_database(config)
+        self.identity = self.database.identity(clock())
+        self.certificates = certificates.ensure(config, clock())
+        self.runtime = Runtime()
+        self._channels = channels(config)
+        self._context = self.certificates.context()
+        self._writer = Writer(
+            self.database, self.rulebook, config, self.runtime, self.identity, clock, on_change=self._wake.set
+        )
+        self._ingest = HttpListener("ingest", self._ingest_app(), ingest_socket, self._context)
+        self._console = HttpListener("console", self._console_app(), console_socket, self._console_context())
+        self._schedule = Schedule(
+            database=self.database,
+            config=config,
+            rules=self.rulebook,
+            clock=clock,
+            identity=self.identity,
+        )
+        self._dispatcher = threading.Thread(target=self._look_after_deliveries, name="dispatcher", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def start(self) -> Started:
+        now = self.clock()
+        judging.sweep(self.database, self.rulebook.current, self.config, now)
+        self._take_rules(now)
+        self._writer.start()
+        self._ingest.start()
+        self._console.start()
+        self._dispatcher.start()
+        self._watcher.start()
+        self._schedule.start()
+        return self.started
+
+    @property
+    def started(self) -> Started:
+        host, port = self._console.address
+        scheme = "http" if is_loopback(host) else "https"
+        shown = f"[{host}]" if ":" in host else host
+        return Started(
+            ingest=self._ingest.address, console=self._console.address, console_url=f"{scheme}://{shown}:{port}"
+        )
+
+    def stop(self) -> None:
+        """Nothing that was acknowledged is lost: what waits in the writer is committed first."""
+        self._stopping.set()
+        self._wake.set()
+        self._schedule.stop()
+        self._ingest.stop()
+        self._writer.stop()
+        self._console.stop()
+        for thread in (self._dispatcher, self._watcher):
+            if thread.is_alive():
+                thread.join(timeout=30)
+        self.database.close()
+        self._lock.close()
+
+    def _ingest_app(self) -> Listener:
+        return Listener(
+            keys=KeyRing(self.database),
+            writer=self._writer,
+            enrollment=Enrollment(self.database, self.config, self.identity),
+            runtime=self.runtime,
+            ca_der=self.certificates.ca_der,
+            clock=self.clock,
+        )
+
+    def _console_app(self) -> object:
+        exposition = Exposition(
+            self.database,
+            self.config,
+            self.rulebook,
+            self.runtime,
+            self.clock,
+            certificates={"server": self.certificates.certificate},
+        )
+        return console_app(
+            self.database,
+            self.config,
+            self.rulebook,
+            lambda: self.rulebook.rules.frameworks,
+            exposition,
+            self.clock,
+            trouble=lambda: self.rulebook.trouble,
+        )
+
+    def _console_context(self) -> ssl.SSLContext | None:
+        """Beyond loopback the console speaks TLS with the same certificate."""
+        return None if is_loopback(self.config.console.address.rpartition(":")[0].strip("[]")) else self._context
+
+    def _take_rules(self, now: datetime) -> None:
+        judging.note_ruleset(self.database, self.rulebook.current, now)
+        judging.repair(
+            self.database,
+            self.rulebook.current,
+            self.config,
+            now,
+            lambda done, all_: self._say(f"judging by the new rules: {done} of {all_} machines"),
+        )
+
+    def _look_after_deliveries(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(WAKE_S)
+            self._wake.clear()
+            try:
+                self.deliver()
+            except Exception:
+                log.exception("deliveries could not be looked after; the next try is in %.0f s", WAKE_S)
+
+    def deliver(self) -> None:
+        """Turn transitions into deliveries and send what is due."""
+        rules = self.rulebook.rules
+        dispatch(self.database, self.config, rules.checks, rules.frameworks, rules.alerts, self.clock())
+        send_due(self.database, self._channels, self.clock())
+
+    def _watch(self) -> None:
+        """Take changed rules and a renewed certificate without a restart."""
+        while not self._stopping.wait(10.0):
+            try:
+                if self.rulebook.reload():
+                    self._take_rules(self.clock())
+                    self._wake.set()
+                fresh = certificates.ensure(self.config, self.clock())
+                fresh.load(self._context)
+            except Exception:
+                log.exception("rules and certificates could not be looked after")

@@ -1,0 +1,175 @@
+"""The command `secmon`: the only reader of arguments, and the only place that ends the process."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeAlias
+
+import msgspec
+
+from secmon import __version__, commands, config
+from secmon.config import Config
+from secmon.errors import Failure, UsageError
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Handler = Callable[[argparse.Namespace, Config], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.WARNING if options.command == "up" else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    handler: Handler = options.handler
+    try:
+        sys.exit(handler(options, _settings(options)))
+    except UsageError as error:
+        _end(str(error), 2)
+    except Failure as error:
+        _end(str(error), 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    sys.stderr.write(f"secmon: {' '.join(message.split())}\n")
+    sys.exit(status)
+
+
+def _settings(options: argparse.Namespace) -> Config:
+    """The configuration file with what the arguments change."""
+    file = getattr(options, "config", None)
+    settings = config.load(Path(file)) if file else config.check(Config(), Path())
+    replace = msgspec.structs.replace
+    if (folder := getattr(options, "data_dir", None)) is not None:
+        settings = replace(settings, data_dir=folder)
+    for listener in ("ingest", "console"):
+        address = getattr(options, listener, None)
+        if address is not None:
+            config.parse_address(address, f"--{listener}")
+            settings = replace(settings, **{listener: replace(getattr(settings, listener), address=address)})
+    if (language := getattr(options, "lang", None)) is not None:
+        settings = replace(settings, office=replace(settings.office, language=language))
+    return settings
+
+
+# ── arguments ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="secmon", description="Security posture monitor for small offices.")
+    top.add_argument("--version", action="version", version=f"secmon {__version__}")
+    top.add_argument("--verbose", action="store_true", help="log everything")
+    commands_ = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    shared = _shared()
+    _add_running(commands_, shared)
+    _add_judging(commands_, shared)
+    _add_people(commands_, shared)
+    _add_machines(commands_, shared)
+    return top
+
+
+def _shared() -> argparse.ArgumentParser:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", metavar="FILE", help="settings (TOML)")
+    shared.add_argument("--data-dir", metavar="DIR", help="database, keys, mails (default: data)")
+    shared.add_argument("--lang", choices=("ja", "en"), help="language of what people read (default: ja)")
+    return shared
+
+
+def _add_running(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    listening = argparse.ArgumentParser(add_help=False)
+    listening.add_argument("--ingest", metavar="ADDRESS:PORT", help="where agents report (default: 127.0.0.1:8443)")
+    listening.add_argument("--console", metavar="ADDRESS:PORT", help="pages and /metrics (default: 127.0.0.1:8080)")
+    up = commands_.add_parser("up", parents=[shared, listening], help="collector and an agent for this machine")
+    up.add_argument("--once", action="store_true", help="end when the table is printed")
+    up.set_defaults(handler=commands.up)
+    serve = commands_.add_parser("serve", parents=[shared, listening], help="the collector of an installation")
+    serve.set_defaults(handler=commands.serve)
+    settings = commands_.add_parser("config", help="settings").add_subparsers(required=True, metavar="ACTION")
+    check = settings.add_parser("check", parents=[shared], help="read the settings and say what is wrong")
+    check.set_defaults(handler=commands.config_check)
+
+
+def _add_judging(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    inspect = commands_.add_parser("inspect", parents=[shared], help="judge this machine, or a facts file, once")
+    inspect.add_argument("facts", nargs="?", metavar="FACTS.json", help="what `secmon-agent facts` printed elsewhere")
+    inspect.add_argument("--json", action="store_true", help="for programs")
+    inspect.set_defaults(handler=commands.inspect)
+    rules = commands_.add_parser("rules", help="rules").add_subparsers(required=True, metavar="ACTION")
+    check = rules.add_parser("check", parents=[shared], help="validate a rules folder")
+    check.add_argument("folder", nargs="?", metavar="DIR", help="default: the rules in force")
+    check.set_defaults(handler=commands.rules_check)
+
+
+def _add_people(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    report = commands_.add_parser("report", help="reports").add_subparsers(required=True, metavar="KIND")
+    monthly = report.add_parser("monthly", parents=[shared], help="the monthly compliance report")
+    monthly.add_argument("--month", required=True, metavar="YYYY-MM")
+    monthly.add_argument("--out", required=True, metavar="DIR")
+    monthly.set_defaults(handler=commands.report_monthly)
+    sign_in = commands_.add_parser("sign-in", parents=[shared], help="a one-time link to the console")
+    sign_in.set_defaults(handler=commands.sign_in)
+    mail = commands_.add_parser("mail", help="mail").add_subparsers(required=True, metavar="ACTION")
+    test = mail.add_parser("test", parents=[shared], help="send a test mail to every recipient")
+    test.set_defaults(handler=commands.mail_test)
+
+
+def _add_machines(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    enroll = commands_.add_parser("enroll", parents=[shared], help="print an enrollment string for new machines")
+    enroll.add_argument("--zone", metavar="ID", help="zone of the new machines")
+    enroll.add_argument("--role", metavar="ROLE", help="e.g. office-pc, windows-server, linux-server")
+    enroll.add_argument("--uses", type=_positive, default=1, metavar="N", help="how many machines (default: 1)")
+    enroll.add_argument("--days", type=_positive, default=7, metavar="N", help="valid for (default: 7)")
+    enroll.add_argument("--network", action="append", default=[], metavar="CIDR", help="only from here; repeatable")
+    enroll.add_argument("--ingest", metavar="ADDRESS:PORT", help="where agents report (default: 127.0.0.1:8443)")
+    enroll.set_defaults(handler=commands.enroll)
+    enrollment = commands_.add_parser("enrollment", help="machines that wait").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    waiting = enrollment.add_parser("list", parents=[shared], help="who waits, and why")
+    waiting.set_defaults(handler=commands.enrollment_list)
+    approve = enrollment.add_parser("approve", parents=[shared], help="let a machine in")
+    approve.add_argument("id")
+    approve.add_argument("--as-new", action="store_true", help="as a host of its own, not the one it collides with")
+    approve.set_defaults(handler=commands.enrollment_approve)
+    refuse = enrollment.add_parser("refuse", parents=[shared], help="turn a machine away")
+    refuse.add_argument("id")
+    refuse.add_argument("--reason", default="refused by the administrator")
+    refuse.set_defaults(handler=commands.enrollment_refuse)
+    host = commands_.add_parser("host", help="machines").add_subparsers(required=True, metavar="ACTION")
+    host.add_parser("list", parents=[shared], help="all machines").set_defaults(handler=commands.host_list)
+    change = host.add_parser("set", parents=[shared], help="say what a machine is")
+    change.add_argument("host")
+    for name in ("zone", "department", "role", "location", "contact", "asset-number"):
+        change.add_argument(f"--{name}", metavar="TEXT", help="empty text takes it away" if name == "zone" else None)
+    change.set_defaults(handler=commands.host_set)
+    agent = commands_.add_parser("agent", help="agents").add_subparsers(required=True, metavar="ACTION")
+    revoke = agent.add_parser("revoke", parents=[shared], help="refuse a machine's reports from now on")
+    revoke.add_argument("host")
+    revoke.add_argument("--reason", default="revoked by the administrator")
+    revoke.set_defaults(handler=commands.agent_revoke)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""`secmon up`: a collector with embedded defaults and an agent for this very machine, enrolled like any other."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import socket
+import threading
+import time
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from rich.cells import cell_len
+from rich.console import Console as Terminal
+
+from secmon import inspect as inspection
+from secmon import local_agent
+from secmon.app import Collector, Started
+from secmon.certificates import write_private
+from secmon.config import Config
+from secmon.console.sign_in import new_link
+from secmon.errors import Failure
+from secmon.evaluate.model import Language, Verdict
+from secmon.ingest.enrollment import new_token
+from secmon.store import results
+from secmon.store.schema import agent_keys, host_agents, hosts
+from secmon.store.schema import results as results_table
+from secmon_agent import identity as agent_identity
+from secmon_agent import keys, wire
+from secmon_agent.invitation import Invitation
+
+FIRST_REPORT_S = 120.0
+"""How long the first report of this machine may take before `up` says so and goes on without the table."""
+
+
+def up(config: Config, language: Language, *, once: bool = False) -> int:
+    """Run until Ctrl-C (or, with `once`, until the table is printed)."""
+    terminal = Terminal(highlight=False)
+    notes = Terminal(stderr=True, highlight=False)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    collector = Collector(config, say=notes.print)
+    agent: BaseProcess | None = None
+    try:
+        started = collector.start()
+        with notes.status(_words(language)["looking"]):
+            agent = _start_agent(collector, started)
+            host_id = _wait_for_results(collector, agent, stop)
+        if host_id is not None:
+            _show(collector, host_id, terminal, language)
+        if not stop.is_set():
+            _where_to_look(collector, started, terminal, language)
+        while not once and not stop.wait(1.0):
+            if not agent.is_alive():
+                notes.print(_words(language)["agent_gone"])
+                agent = _start_agent(collector, started)
+    finally:
+        if agent is not None:
+            local_agent.end(agent)
+        collector.stop()
+    notes.print(_words(language)["stopped"].format(folder=config.folder))
+    return 0
+
+
+# ── this machine's agent ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _start_agent(collector: Collector, started: Started) -> BaseProcess:
+    """A real agent in a process of its own; enrolled with a token that admits one host for a few minutes."""
+    state_dir = collector.config.folder / "agent"
+    if agent_identity.load(state_dir) is None:
+        _enroll(collector, started, state_dir)
+    return local_agent.spawn("run", "--now", state_dir=state_dir)
+
+
+def _enroll(collector: Collector, started: Started, state_dir: Path) -> None:
+    host, port = started.ingest
+    with collector.database.write() as connection:
+        token = new_token(connection, now=collector.clock(), actor="collector", uses=1, valid_for=timedelta(minutes=10))
+    invitation = Invitation(
+        host="127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 — compared, not bound
+        port=port,
+        ca_sha256=hashlib.sha256(collector.certificates.ca_der).digest(),
+        token=token,
+    )
+    file = collector.config.folder / "enrollment-string"
+    write_private(file, f"{invitation}\n".encode())
+    try:
+        process = local_agent.spawn("enroll", "--string-file", str(file), state_dir=state_dir)
+        process.join(timeout=60)
+        if process.exitcode != 0:
+            raise Failure("the agent of this machine could not enroll; its message stands above")
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _own_host(collector: Collector) -> UUID | None:
+    where = agent_identity.load(collector.config.folder / "agent")
+    if where is None:
+        return None
+    key = keys.load(collector.config.folder / "agent")
+    if key is None:
+        return None
+    with collector.database.read() as connection:
+        found: UUID | None = connection.execute(
+            sa.select(host_agents.c.host_id)
+            .join(agent_keys, agent_keys.c.agent_id == host_agents.c.agent_id)
+            .where(agent_keys.c.key_id == wire.key_id(bytes(key.verify_key)), host_agents.c.valid_to.is_(None))
+        ).scalar()
+    return found
+
+
+def _wait_for_results(collector: Collector, agent: BaseProcess, stop: threading.Event) -> UUID | None:
+    """The host of this machine once it has been judged; None when that takes too long."""
+    end = time.monotonic() + FIRST_REPORT_S
+    while time.monotonic() < end and agent.is_alive() and not stop.wait(0.1):
+        host_id = _own_host(collector)
+        if host_id is None:
+            continue
+        with collector.database.read() as connection:
+            row = connection.execute(sa.select(hosts.c.judged_ruleset).where(hosts.c.host_id == host_id)).scalar()
+        if row is not None:
+            return host_id
+    return None
+
+
+# ── what the person sees ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _show(collector: Collector, host_id: UUID, terminal: Terminal, language: Language) -> None:
+    with collector.database.read() as connection:
+        rows = connection.execute(
+            sa.select(results_table).where(results_table.c.host_id == host_id, results_table.c.observed_to.is_(None))
+        ).all()
+    verdicts = [
+        Verdict(
+            check=row.check_id,
+            status=row.status,
+            reason=row.reason,
+            evidence=row.evidence,
+            items=results.items_of(row),
+        )
+        for row in rows
+    ]
+    inspection.table(
+        verdicts, collector.rulebook.current, language=language, hostname=socket.gethostname(), console=terminal
+    )
+
+
+def _where_to_look(collector: Collector, started: Started, terminal: Terminal, language: Language) -> None:
+    words = _words(language)
+    link = new_link(collector.database, collector.clock(), started.console_url)
+    folder = collector.config.folder
+    lines: list[tuple[str, str]] = [
+        (words["page"], link),
+        (words["metrics"], f"{started.console_url}/metrics"),
+        (words["data"], str(folder.resolve())),
+        (words["mail"], collector.config.mail.host or str((folder / "mail").resolve())),
+        (words["enroll"], f"secmon enroll --data-dir {folder}"),
+    ]
+    terminal.print()
+    width = max(_columns(label) for label, _ in lines)
+    for label, value in lines:
+        terminal.print(f"  {label}{' ' * (width - _columns(label))}  {value}", soft_wrap=True, markup=False)
+    terminal.print()
+    terminal.print(words["end"])
+
+
+def _columns(text: str) -> int:
+    return cell_len(text)
+
+
+def _words(language: Language) -> dict[str, Any]:
+    return _JA if language == "ja" else _EN
+
+
+_JA = {
+    "looking": "この端末を調べています…",
+    "agent_gone": "エージェントが終了したため、再起動します。",
+    "stopped": "終了しました。データは {folder} に残っています。もう一度 make up を実行すると続きから始まります。",
+    "page": "画面（15分以内に1回だけ開けます）",
+    "metrics": "Prometheus 用の数値",
+    "data": "データの保存先",
+    "mail": "メールの送信先",
+    "enroll": "ほかの端末を登録するには",
+    "end": "Ctrl-C で終了します。",
+}
+_EN = {
+    "looking": "Looking at this machine …",
+    "agent_gone": "The agent ended; starting it again.",
+    "stopped": "Stopped. The data stays in {folder}; another make up continues with it.",
+    "page": "Page (opens once, within 15 minutes)",
+    "metrics": "Numbers for Prometheus",
+    "data": "Data folder",
+    "mail": "Mail goes to",
+    "enroll": "To enroll another machine",
+    "end": "Ctrl-C ends it.",
+}
