@@ -1,0 +1,1 @@
+"""The monthly report: told from stored intervals, archived as a model, rendered from the archive alone."""

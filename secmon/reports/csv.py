@@ -1,0 +1,82 @@
+"""The problems of a month as CSV for a spreadsheet: UTF-8 with a byte order mark, no cell that could be a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from secmon.evaluate.model import Language, Text
+from secmon.reports.archive import Archived
+from secmon.reports.model import MachineLine, MonthlyReport
+from secmon.reports.speaker import Speaker
+from secmon.reports.words import SEVERITY, STATUS
+
+_COLUMNS = (
+    Text(ja="対象月", en="Month"),
+    Text(ja="端末", en="Machine"),
+    Text(ja="台帳番号", en="Asset number"),
+    Text(ja="課", en="Department"),
+    Text(ja="設置場所", en="Location"),
+    Text(ja="系統", en="Zone"),
+    Text(ja="結果", en="Result"),
+    Text(ja="点検項目", en="Check"),
+    Text(ja="項目ID", en="Check id"),
+    Text(ja="重要度", en="Severity"),
+    Text(ja="対象", en="Item"),
+    Text(ja="根拠・理由", en="Evidence or reason"),
+    Text(ja="いつから", en="Since"),
+    Text(ja="期限", en="Due"),
+    Text(ja="関連する条項", en="Clauses"),
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render_csv(archived: Archived, language: Language) -> bytes:
+    """A line per failing item, per machine with undetermined checks, and per machine that does not report."""
+    report = archived.report
+    speaker = Speaker(language, report.office.time_zone)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([speaker.of(column) for column in _COLUMNS])
+    for row in _rows(report, speaker):
+        writer.writerow([_harmless(cell) for cell in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _harmless(cell: str) -> str:
+    """A spreadsheet takes `=…` for a formula; an apostrophe in front makes it text."""
+    flat = " ".join(cell.splitlines())
+    return f"'{flat}" if flat.startswith(_FORMULA) else flat
+
+
+def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:
+    states = {state.check: state for state in report.checks}
+    zones = {zone.zone: zone.name for zone in report.zones}
+
+    def about(line: MachineLine) -> list[str]:
+        return [report.month, line.name, line.asset_number, line.department, line.location, zones[line.zone]]
+
+    for each in report.failing:
+        for problem in each.problems:
+            state = states[problem.check]
+            yield [
+                *about(each.machine),
+                speaker.of(STATUS["fail"])[2:],
+                speaker.of(state.title),
+                problem.check,
+                speaker.of(SEVERITY[problem.severity]),
+                problem.item,
+                problem.evidence,
+                speaker.iso_day(problem.since),
+                speaker.iso_day(problem.due_at),
+                " ".join(f"{clause.framework}:{clause.local_article or clause.control}" for clause in state.clauses),
+            ]
+    for unknown in report.unknown:
+        checks = speaker.say(f"{unknown.checks}項目", f"{unknown.checks} checks")
+        reasons = " / ".join(unknown.reasons)
+        yield [*about(unknown.machine), speaker.of(STATUS["unknown"])[2:], checks, "", "", "", reasons, "", "", ""]
+    for absent in report.absent:
+        word = speaker.say("報告なし", "Does not report")
+        seen = speaker.iso_day(absent.last_seen_at)
+        yield [*about(absent.machine), word, "", "", "", "", "", seen, "", ""]

@@ -1,0 +1,257 @@
+"""What a monthly report says, in no particular language: the model that is archived and that every rendering shows.
+
+A machine's answer in an area is its worst answer there. Counts of machines hold four answers; `unknown` belongs to the
+denominator, `not_applicable` does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from secmon.evaluate.model import Severity, Status, Text
+
+FORMAT = "secmon.monthly.v1"
+
+AreaAnswer = Literal["pass", "fail", "unknown", "not_applicable"]
+"""適合: every machine passed; 要対応: one fails; 確認不能: none fails, one is unknown; 対象なし: it concerns none."""
+
+
+class Office(Struct, frozen=True, kw_only=True):
+    name: str
+    contact: str
+    time_zone: str
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """Machines (of an area or check), or answers (of the trend)."""
+
+    passed: int = 0
+    failed: int = 0
+    unknown: int = 0
+    not_applicable: int = 0
+
+    @property
+    def measured(self) -> int:
+        """The denominator of every share."""
+        return self.passed + self.failed + self.unknown
+
+    @property
+    def answer(self) -> AreaAnswer:
+        if self.failed:
+            return "fail"
+        if self.unknown:
+            return "unknown"
+        return "pass" if self.passed else "not_applicable"
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """Whom the report is about. machines = reporting + silent + never_reported."""
+
+    ledger: int
+    """Rows of the office's ledger."""
+    ledger_unmonitored: int
+    """Of those, without a machine here."""
+    machines: int
+    reporting: int
+    silent: int
+    never_reported: int
+    unlisted: int
+    """Machines that stand in no row of the ledger."""
+
+
+class ZoneState(Struct, frozen=True, kw_only=True):
+    zone: str
+    """Empty: machines without a zone."""
+    name: str
+    machines: int
+    reporting: int
+    silent: int
+    never_reported: int
+    newest_data_at: datetime | None
+    """Newest moment at which a machine of the zone is known to have been seen."""
+    stale_days: int
+    silent_days: int
+    areas: Mapping[str, Counts]
+
+
+class AreaState(Struct, frozen=True, kw_only=True):
+    area: str
+    title: Text
+    answer: AreaAnswer
+    machines: Counts
+    previous: Counts | None
+    """At the end of the month before, as known now; None when there was no machine yet."""
+
+
+class Clause(Struct, frozen=True, kw_only=True):
+    """A control of a framework that a check gives evidence for."""
+
+    framework: str
+    edition: str
+    control: str
+    title: Text
+    local_article: str
+    """The number in the office's own rules; empty where nobody has entered it."""
+    verified: bool
+    """False: the number has not been compared with the text of the framework yet."""
+
+
+class LimitState(Struct, frozen=True, kw_only=True):
+    name: str
+    default: float
+    zones: Mapping[str, float]
+
+
+class CheckState(Struct, frozen=True, kw_only=True):
+    check: str
+    area: str
+    title: Text
+    severity: Severity
+    why: Text
+    first_step: Text
+    clauses: tuple[Clause, ...]
+    limits: tuple[LimitState, ...]
+    machines: Counts
+    previous: Counts | None
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """A failing item of a machine."""
+
+    check: str
+    severity: Severity
+    item: str
+    evidence: str
+    since: datetime
+    due_at: datetime | None
+
+
+class MachineLine(Struct, frozen=True, kw_only=True):
+    host_id: UUID
+    name: str
+    asset_number: str
+    department: str
+    location: str
+    zone: str
+
+
+class FailingMachine(Struct, frozen=True, kw_only=True):
+    machine: MachineLine
+    problems: tuple[Problem, ...]
+    """Worst first."""
+
+
+class UnknownMachine(Struct, frozen=True, kw_only=True):
+    """A machine of which something could not be determined."""
+
+    machine: MachineLine
+    checks: int
+    reasons: tuple[str, ...]
+    """The most frequent first, at most three; stable English, as the evaluation wrote it."""
+
+
+class AbsentMachine(Struct, frozen=True, kw_only=True):
+    machine: MachineLine
+    last_seen_at: datetime | None
+    """None: it never reported."""
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """Something that a superior is asked to decide."""
+
+    kind: Literal["fix", "find"]
+    """`fix`: have a failing check put right; `find`: have machines that do not report looked for."""
+    check: str
+    """Empty for `find`."""
+    severity: Severity
+    machines: int
+    overdue: int
+    """Machines with a due date that has passed."""
+    due_at: datetime
+    """`fix`: the earliest due date that leaves a week; else, and for `find`, the end of the next month."""
+    departments: tuple[str, ...]
+    """Most machines first."""
+
+
+class Movement(Struct, frozen=True, kw_only=True):
+    """Problems that appeared or were put right during the month on the machines themselves."""
+
+    opened: int
+    resolved: int
+    by_rules: int
+    """Changes (either way) that come from other rules or attributes, and first states of new machines."""
+
+
+class TrendPoint(Struct, frozen=True, kw_only=True):
+    month: str
+    answers: Counts
+    """Answers, machine × check, at the month's end."""
+
+
+class Correction(Struct, frozen=True, kw_only=True):
+    """訂正: an answer at the end of the month before that became known only after that month was closed."""
+
+    machine: MachineLine
+    check: str
+    reported: Status
+    corrected: Status
+
+
+class Corrections(Struct, frozen=True, kw_only=True):
+    month: str
+    closed_at: datetime
+    total: int
+    lines: tuple[Correction, ...]
+    """At most CORRECTION_LINES of them."""
+
+
+class EndOfSupport(Struct, frozen=True, kw_only=True):
+    product: str
+    label: str
+    until: datetime
+    """First instant without support."""
+    machines: int
+    passed: bool
+    """Support had ended at the closing moment."""
+
+
+class SupportOutlook(Struct, frozen=True, kw_only=True):
+    lines: tuple[EndOfSupport, ...]
+    """Ended, or ending within eighteen months; earliest first."""
+    undetermined: int
+    """Machines whose date could not be told: no facts, or a system that the lifecycle data does not know."""
+
+
+class MonthlyReport(Struct, frozen=True, kw_only=True):
+    format: str
+    collector_id: UUID
+    office: Office
+    month: str
+    begins_at: datetime
+    as_of: datetime
+    """The moment described: the month's end, or the closing time of a month in progress."""
+    closed_at: datetime
+    """What was recorded later is not in here."""
+    interim: bool
+    """速報: the month was not over."""
+    coverage: Coverage
+    zones: tuple[ZoneState, ...]
+    areas: tuple[AreaState, ...]
+    decisions: tuple[Decision, ...]
+    movement: Movement
+    trend: tuple[TrendPoint, ...]
+    support: SupportOutlook
+    failing: tuple[FailingMachine, ...]
+    """Worst first."""
+    unknown: tuple[UnknownMachine, ...]
+    absent: tuple[AbsentMachine, ...]
+    checks: tuple[CheckState, ...]
+    corrections: Corrections | None
+    """None: no report of the month before was archived."""
+    rulesets: tuple[str, ...]
+    """Versions of the rules that the answers rest on."""

@@ -1,0 +1,84 @@
+"""What is kept how long: superseded section versions for days, history for fiscal years, secrets until they expire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from secmon.config import Config
+from secmon.store.schema import (
+    archived_reports,
+    audit,
+    deliveries,
+    dispatches,
+    enrollment_tokens,
+    findings,
+    host_assets,
+    host_attributes,
+    jobs,
+    results,
+    section_versions,
+    sightings,
+    sign_ins,
+    transitions,
+)
+
+APRIL = 4
+TOKEN_GRACE = timedelta(days=30)
+"""An expired token is remembered this long, so that whoever still uses it is told that it has expired."""
+
+
+def fiscal_cutoff(config: Config, now: datetime) -> datetime:
+    """The first instant of the oldest fiscal year (April to March) that is kept, besides the present one."""
+    today = now.astimezone(config.tz).date()
+    year = today.year - (today.month < APRIL) - config.retention.fiscal_years
+    return datetime.combine(date(year, APRIL, 1), time(), config.tz).astimezone(UTC)
+
+
+def purge(connection: Connection, config: Config, now: datetime) -> int:
+    """Remove what has been kept long enough; number of rows. What is still open is never removed."""
+    old = fiscal_cutoff(config, now)
+    superseded = now - timedelta(days=config.retention.section_days)
+    transitions_gone = sa.select(transitions.c.transition_id).where(transitions.c.recorded_at < old)
+    deliveries_used = sa.exists().where(dispatches.c.delivery_id == deliveries.c.delivery_id)
+    return _delete(
+        connection,
+        (
+            (section_versions, section_versions.c.observed_to < superseded),
+            (results, results.c.observed_to < old),
+            (findings, findings.c.resolved_at < old),
+            (dispatches, dispatches.c.transition_id.in_(transitions_gone)),
+            (transitions, transitions.c.recorded_at < old),
+            (deliveries, sa.and_(deliveries.c.created_at < old, deliveries.c.status != "pending", ~deliveries_used)),
+            (host_attributes, host_attributes.c.valid_to < old),
+            (host_assets, host_assets.c.valid_to < old),
+            (sightings, sa.and_(sightings.c.recorded_at < old, ~_newest_sighting())),
+            (jobs, jobs.c.finished_at < old),
+            (archived_reports, archived_reports.c.created_at < old),
+            (audit, audit.c.at < old),
+        ),
+    )
+
+
+def expire(connection: Connection, now: datetime) -> int:
+    """Remove enrollment tokens and sign-ins that can no longer be used; number of rows."""
+    return _delete(
+        connection,
+        (
+            (enrollment_tokens, enrollment_tokens.c.expires_at < now - TOKEN_GRACE),
+            (sign_ins, sign_ins.c.expires_at < now),
+        ),
+    )
+
+
+def _newest_sighting() -> sa.ColumnElement[bool]:
+    """A machine's last sighting stays, however old: it is the only word of when it was last seen."""
+    later = sightings.alias()
+    return ~sa.exists().where(later.c.host_id == sightings.c.host_id, later.c.observed_at > sightings.c.observed_at)
+
+
+def _delete(connection: Connection, doomed: Sequence[tuple[sa.Table, sa.ColumnElement[bool]]]) -> int:
+    return sum(connection.execute(sa.delete(table).where(condition)).rowcount for table, condition in doomed)
