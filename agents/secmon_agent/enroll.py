@@ -28,6 +28,7 @@ WHAT_TO_DO = {
     "token-used-up": "ask for a new enrollment string, or for one that may be used more often",
     "token-network": "ask for an enrollment string for this machine's network",
     "enrollment-refused": "ask whoever runs the collector",
+    "revoked-key": f"remove {keys.KEY_FILE} from the state folder and enroll with a new enrollment string",
 }
 """For each problem that refuses an enrollment."""
 
@@ -103,7 +104,7 @@ def _answer(waiting: Identity, reply: transport.Reply) -> wire.EnrollmentAnswer:
             return answer
         raise AgentError(f"{where}: its answer {answer.status!r} does not fit HTTP status {reply.status}")
     name = reply.problem().type.removeprefix(wire.PROBLEM_PREFIX)
-    advice = WHAT_TO_DO.get(name, "try again later")
+    advice = WHAT_TO_DO.get(name, "try again later" if reply.status >= 500 else "ask whoever runs the collector")
     raise AgentError(f"{where} did not enroll this machine: {reply.says()}; {advice}")
 
 

@@ -70,3 +70,17 @@ def test_it_prefers_the_command_line_for_the_state_folder() -> None:
     assert config.state_dir(config.Config(state_dir="/b"), "/a") == Path("/a")
     assert config.state_dir(config.Config(state_dir="/b"), None) == Path("/b")
     assert config.state_dir(config.Config(), None) == config.default_state_dir()
+
+
+def test_it_shows_every_setting_with_its_default_in_the_example() -> None:
+    example = Path(__file__).parents[2] / "agents" / "packaging" / "agent.toml"
+    lines = [
+        line.removeprefix("#")
+        for line in example.read_text("utf-8").splitlines()
+        if line[:1] == "#" and line[1:2] != " "
+    ]
+    read = config.parse("\n".join(lines), "agent.toml")
+    assert [line.split(" = ")[0] for line in lines] == list(read.__struct_fields__)
+    defaults = config.Config()
+    for name in ("interval_s", "timeout_s", "spool_max_bytes", "spool_max_days"):
+        assert getattr(read, name) == getattr(defaults, name)

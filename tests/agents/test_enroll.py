@@ -98,7 +98,8 @@ def test_it_says_what_to_do_when_it_is_refused(folder: Path, collector: Collecto
 
 
 def test_it_knows_an_advice_for_every_refusal_of_an_enrollment() -> None:
-    assert set(enroll.WHAT_TO_DO) == {name for name in wire.PROBLEMS if "token" in name or "enrollment" in name}
+    needed = {name for name in wire.PROBLEMS if "token" in name or "enrollment" in name} | {"revoked-key"}
+    assert set(enroll.WHAT_TO_DO) == needed
 
 
 def test_it_stays_enrolled_where_it_was_when_another_collector_refuses(desk: Desk, collector: Collector) -> None:
