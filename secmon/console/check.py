@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -26,7 +26,8 @@ class MachineAnswer(Struct, frozen=True, kw_only=True):
     department: str | None
     reason: str
     evidence: str
-    since: datetime
+    since: datetime | None
+    """None: no answer has ever been given."""
     findings: int
     """Unresolved ones of this check."""
 
@@ -67,34 +68,37 @@ def _counts(connection: Connection, check: str) -> dict[Status, int]:
 
 
 def _machines(connection: Connection, check: str, status: Status) -> tuple[MachineAnswer, ...]:
+    present = sa.and_(
+        results.c.host_id == hosts.c.host_id, results.c.check_id == check, results.c.observed_to.is_(None)
+    )
+    wanted = results.c.status == status
+    if status == "unknown":
+        wanted = sa.or_(wanted, results.c.status.is_(None))
     rows = connection.execute(
         sa.select(
             hosts.c.host_id, hosts.c.name, results.c.reason, results.c.evidence, results.c.observed_from,
             current_attribute("zone").label("zone"), current_attribute("department").label("department"),
         )
-        .join(results, results.c.host_id == hosts.c.host_id)
-        .where(
-            results.c.check_id == check,
-            results.c.status == status,
-            results.c.observed_to.is_(None),
-            hosts.c.retired_at.is_(None),
-        )
+        .select_from(hosts.join(results, present, isouter=status == "unknown"))
+        .where(wanted, hosts.c.retired_at.is_(None))
         .order_by(results.c.observed_from, hosts.c.name)
         .limit(MAX_MACHINES)
     ).all()  # fmt: skip
     opened = _opened(connection, check, [row.host_id for row in rows])
-    return tuple(
-        MachineAnswer(
-            host_id=row.host_id,
-            name=row.name,
-            zone=row.zone,
-            department=row.department,
-            reason=row.reason,
-            evidence=row.evidence,
-            since=min(row.observed_from, opened.get(row.host_id, (0, row.observed_from))[1]),
-            findings=opened.get(row.host_id, (0, row.observed_from))[0],
-        )
-        for row in rows
+    return tuple(_answer(row, opened.get(row.host_id)) for row in rows)
+
+
+def _answer(row: Any, opened: tuple[int, datetime] | None) -> MachineAnswer:
+    number, first = opened or (0, row.observed_from)
+    return MachineAnswer(
+        host_id=row.host_id,
+        name=row.name,
+        zone=row.zone,
+        department=row.department,
+        reason=row.reason or "",
+        evidence=row.evidence or "",
+        since=None if row.observed_from is None else min(row.observed_from, first),
+        findings=number,
     )
 
 

@@ -74,6 +74,7 @@ def host(request: HttpRequest, console: Given, key: str) -> Response[bytes]:
         found = machine.read(connection, host_id, console.config, rules, now)
     views = section_views(found.sections, language, lambda instant: absolute(instant, console.config.tz))
     answers = {status: [one for one in found.answers if one.present.status == status] for status in WORST_FIRST}
+    answers["unknown"].sort(key=lambda one: not one.findings)
     return html(
         page(
             console, language, "machine.html", machine=found, answers=answers, sections=views, checks=rules.checks,
@@ -84,13 +85,11 @@ def host(request: HttpRequest, console: Given, key: str) -> Response[bytes]:
 
 def _os_name(found: machine.Machine) -> str:
     """As the machine names its system; empty while that is not known."""
-    for section in found.sections:
-        if section.name == "os":
-            facts = plain_facts(section) or {}
-            words = [facts.get(name) for name in ("name", "point_release" if facts.get("point_release") else "version")]
-            name = str(words[0] or "")
-            return f"{name} ({words[1]})" if name and words[1] and str(words[1]) not in name else name
-    return ""
+    stored = next((section for section in found.sections if section.name == "os"), None)
+    facts = (stored and plain_facts(stored)) or {}
+    name = str(facts.get("name", ""))
+    version = str(facts.get("point_release") or facts.get("version") or "")
+    return name if version in name else f"{name} · {version}"
 
 
 @get("/checks/{check_id:str}", include_in_schema=False, sync_to_thread=True)

@@ -225,11 +225,13 @@ def _summary(
 
 
 def _worst_first(row: HostSummary) -> tuple[object, ...]:
-    """By findings, gravest severity first; then by what is unknown; a silent machine before a reporting one."""
+    """By findings, gravest first; that nobody knows how a machine fares weighs more than a finding of low severity."""
     return (
-        *(-row.findings[severity] for severity in SEVERITIES),
-        -row.unknown,
+        -row.findings["high"],
+        -row.findings["medium"],
         row.contact == "reporting",
+        -row.findings["low"],
+        -row.unknown,
         row.name,
     )
 

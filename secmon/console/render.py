@@ -13,6 +13,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from secmon import __version__
 from secmon.console import times
@@ -64,9 +65,20 @@ def _helpers(console: Console, language: Language, zone: ZoneInfo, now: datetime
         "zone_name": lambda id_: str(names.get(id_, id_)),
         "area_name": lambda area: AREAS.get(area, Text(ja=area, en=area)).of(language),
         "in_words": lambda text: sentence(text, language),
+        "code": with_code,
         "host_link": host_link,
         "check_link": lambda check: f"/checks/{quote(check, safe='')}",
     }
+
+
+def with_code(text: str) -> Markup:
+    """Escaped; what stands between backticks becomes code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
 
 
 def host_link(name: str, host_id: object) -> str:

@@ -12,7 +12,7 @@ from secmon.evaluate.model import Status
 
 WIDTH = 900
 """Units of the whole strip: ten a day."""
-_VISIBLE = 2.0
+_VISIBLE = 8.0
 """However short it was, it can be seen."""
 
 
@@ -45,7 +45,7 @@ def _span(interval: Interval, start: datetime, now: datetime) -> Span:
     right = min(interval.until or now, now) - start
     x, end = left / unit, right / unit
     return Span(
-        x=round(x, 1),
+        x=round(min(x, WIDTH - _VISIBLE), 1),
         width=round(max(end - x, _VISIBLE), 1) if end > x else 0.0,
         status=interval.status,
         since=interval.since,

@@ -49,7 +49,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "by_area_note": _(
         "機器ごとに、その分野で最も悪い判定を数えています。", "Each machine counts by its worst answer in the area."
     ),
-    "frequent": _("多くの機器に共通する指摘", "Most frequent findings"),
+    "frequent": _("要対応の機器が多い項目", "Checks that most machines fail"),
     "machines": _("機器", "Machines"),
     "worst_first": _("対応を急ぐものから順に並べています。", "Worst first."),
     "machine": _("機器名", "Machine"),
@@ -117,6 +117,10 @@ WORDS: Final[Mapping[str, Text]] = {
     "warn_retired": _("この機器は {when} に廃止されました。", "This machine was retired on {when}."),
     "problems": _("対応が必要な項目", "To be fixed"),
     "no_problems": _("対応が必要な項目はありません。", "Nothing to fix."),
+    "no_known_problems": _(
+        "確認できた範囲では、対応が必要な項目はありません。下の確認できない項目もご覧ください。",
+        "Nothing to fix among what could be checked. See also what could not be checked, below.",
+    ),
     "unknowns": _("確認できない項目", "Unknown"),
     "passes": _("適合している項目", "Passing"),
     "not_applicables": _("対象外の項目", "Not applicable"),
@@ -137,8 +141,9 @@ WORDS: Final[Mapping[str, Text]] = {
     "more_items": _("ほか {count} 件", "and {count} more"),
     "history": _("経過（90 日間）", "Last 90 days"),
     "history_of": _("{check} の経過（90 日間）", "{check}: last 90 days"),
-    "days_ago": _("90 日前", "90 days ago"),
-    "today": _("現在", "now"),
+    "strip_note": _("帯は直近 90 日間の判定です（右端が現在）。", "Strips show the last 90 days; now is at the right."),
+    "about_check": _("この項目について", "About this check"),
+    "not_judged": _("まだ報告がなく、判定できません。", "It has never reported, so nothing can be said."),
     "from": _("開始", "From"),
     "to": _("終了", "To"),
     "answer": _("判定", "Answer"),
