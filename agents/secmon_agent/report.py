@@ -12,8 +12,6 @@ from secmon_agent import wire
 from secmon_agent.skim import skim
 from secmon_agent.state import Known, State
 
-DEFAULT_INTERVAL_S = 3600
-
 
 class Circumstances(Struct, frozen=True, kw_only=True):
     """What a report says of the moment rather than of the machine's sections."""
