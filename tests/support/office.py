@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -11,9 +12,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from msgspec import Struct
 from nacl.signing import SigningKey
-from secmon_agent import facts, wire
 
-from secmon.config import Config, Office as OfficeSection, Zone
+from secmon.config import Config, Zone
+from secmon.config import Office as OfficeSection
 from secmon.evaluate.ruleset import RuleSet, load_rules
 from secmon.ingest.admission import Admitted, KeyRing
 from secmon.ingest.apply import Applied, Applier
@@ -21,6 +22,7 @@ from secmon.resources import rules_dir
 from secmon.store.database import Database, sqlite_url
 from secmon.store.hosts import create_host, link_asset
 from secmon.store.schema import agent_keys, agents, host_agents
+from secmon_agent import facts, wire
 
 START = datetime(2026, 11, 2, 0, 0, tzinfo=UTC)
 """A Monday, 09:00 in Japan."""
@@ -30,6 +32,12 @@ ZONES = (
     Zone(id="mynumber", name="マイナンバー利用事務系", networks=("10.2.0.0/16",)),
     Zone(id="internet", name="インターネット接続系", networks=("10.3.0.0/16",)),
 )
+
+
+@functools.cache
+def shipped_rules() -> RuleSet:
+    """The rules of this checkout, read once."""
+    return load_rules(rules_dir())
 
 
 class _Speaker:
@@ -49,7 +57,7 @@ class Office:
         self.config = Config(data_dir=str(folder), zones=ZONES, office=OfficeSection(name="北の町役場"))
         self.database = Database(database_url or sqlite_url(folder / "secmon.db"))
         self.database.migrate()
-        self.rules = rules or load_rules(rules_dir())
+        self.rules = rules or shipped_rules()
         self.collector_id, self.generation = self.database.identity(START)
         self._speakers: dict[uuid.UUID, _Speaker] = {}
 
@@ -150,7 +158,9 @@ def linux(version: str = "12", **other: object) -> dict[str, Struct]:
         "os": facts.Os(family="linux", id="debian", name=f"Debian GNU/Linux {version}", version=version),
         "host": facts.Host(hostname="server", chassis="server"),
         "ports": facts.Ports(
-            listening=(facts.ListeningPort(protocol="tcp", address="0.0.0.0", port=22, reach="network", process="sshd"),)
+            listening=(
+                facts.ListeningPort(protocol="tcp", address="0.0.0.0", port=22, reach="network", process="sshd"),
+            )
         ),
     }
     return sections | other  # type: ignore[return-value]
