@@ -121,11 +121,12 @@ class _Parser:
     def take(self, expected: str = "") -> str:
         text = self.peek()
         if not text or (expected and text != expected):
-            raise ConditionError(
-                f"{expected or 'a value'!r} is expected {f'before {text!r}' if text else 'at the end'}"
-            )
+            raise self.missing(repr(expected) if expected else "a value")
         self.at += 1
         return text
+
+    def missing(self, what: str) -> ConditionError:
+        return ConditionError(f"{what} is expected {f'before {self.peek()!r}' if self.peek() else 'at the end'}")
 
     def choice(self) -> Expression:
         self.depth += 1
@@ -210,7 +211,7 @@ class _Parser:
 
     def name(self) -> str:
         if self.at >= len(self.tokens) or self.tokens[self.at][0] != "name":
-            raise ConditionError(f"a name is expected {f'before {self.peek()!r}' if self.peek() else 'at the end'}")
+            raise self.missing("a name")
         return self.take()
 
     def arguments(self, opening: str, closing: str) -> tuple[Expression, ...]:
@@ -234,7 +235,9 @@ class _Parser:
             return self.named(self.take())
         if self.peek() == "[":
             return ListOf(self.arguments("[", "]"))
-        self.take("(")
+        if self.peek() != "(":
+            raise self.missing("a value")
+        self.take()
         tree = self.choice()
         self.take(")")
         return tree
