@@ -50,29 +50,36 @@ def remote_access(host: Host) -> RemoteAccess:
 
 
 def read_settings(host: Host) -> Settings:
-    """All values of each keyword (lower case), in order: sshd takes the first, and every `port`."""
-    settings: dict[str, list[str]] = {}
-    for keyword, value in _read(host, CONFIG, [0], 0):
-        settings.setdefault(keyword, []).append(value)
-    return settings
+    """All values of each keyword (lower case), in order: sshd takes the first, and every `port`. What stands under
+    `Match all` goes before what stands above it."""
+    general: dict[str, list[str]] = {}
+    for_all: dict[str, list[str]] = {}
+    for keyword, value, matched in _read(host, CONFIG, [0], 0):
+        (for_all if matched else general).setdefault(keyword, []).append(value)
+    return general | for_all
 
 
-def _read(host: Host, name: str, count: list[int], depth: int) -> Iterator[tuple[str, str]]:
-    """(keyword, value) outside Match blocks. A Match ends with the file that it stands in."""
+def _read(host: Host, name: str, count: list[int], depth: int) -> Iterator[tuple[str, str, bool]]:
+    """(keyword, value, under `Match all`), without other Match blocks. A Match ends with the file that it stands in."""
+    active, matched = True, False
     count[0] += 1
     if count[0] > _MAX_FILES or depth > _MAX_DEPTH:
         raise TooLargeError("sshd_config includes too many files")
     for line in host.text(name).splitlines():
         keyword, values = split_line(line)
         if keyword == "match":
-            if [value.lower() for value in values] != ["all"]:
-                return
+            active = matched = [value.lower() for value in values] == ["all"]
+        elif not active:
+            continue
         elif keyword == "include":
             for pattern in values:
                 for found in _glob(host, pattern):
-                    yield from _read(host, found, count, depth + 1)
+                    yield from (
+                        (name_, value, matched or deeper)
+                        for name_, value, deeper in _read(host, found, count, depth + 1)
+                    )
         elif keyword and values:
-            yield keyword, values[0]
+            yield keyword, values[0], matched
 
 
 def split_line(line: str) -> tuple[str, list[str]]:
@@ -108,9 +115,8 @@ def _number(settings: Settings, keyword: str, default: int) -> int | UnsetType:
 
 
 def _ports(settings: Settings) -> tuple[int, ...]:
-    ports = [int(text) for text in settings.get("port", []) if text.isdecimal()]
-    for address in settings.get("listenaddress", []):
-        found = re.search(r"(?:\]|^[^:]*):(\d{1,5})$", address)
-        if found:
-            ports.append(int(found[1]))
-    return tuple(sorted(set(ports))) or (22,)
+    """A listening address with a port of its own listens on no other."""
+    general = [int(text) for text in settings.get("port", []) if text.isdecimal()] or [22]
+    explicit = [re.search(r"(?:\]|^[^:]*):(\d{1,5})$", address) for address in settings.get("listenaddress", [])]
+    ports = [int(found[1]) for found in explicit if found]
+    return tuple(sorted({*ports, *(general if not explicit or None in explicit else [])}))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from secmon_agent.host import Host
 from secmon_agent.memory import Memory
 from secmon_agent.recorded import Manifest, recorded_host

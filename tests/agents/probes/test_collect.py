@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from secmon_agent import collect
+
+from secmon_agent import collect, facts
 from secmon_agent.host import AbsentError, DeniedError, Host, UnsupportedError
 from secmon_agent.probes import probes_for
 
@@ -85,10 +86,10 @@ def test_it_refuses_a_section_that_it_does_not_have(make_host: Callable[..., Hos
     ],
 )
 def test_it_tells_the_reason_without_what_was_read(error: Exception, status: str, reason: str) -> None:
-    def broken(host: Host) -> collect.wire.Report:
+    def broken(host: Host) -> facts.Section:
         raise error
 
-    answer = collect.section(_nowhere(), broken)  # type: ignore[arg-type]
+    answer = collect.section(collect.live_host(None), broken)
     assert (answer.status, answer.reason) == (status, reason)
 
 
@@ -104,7 +105,3 @@ def test_the_live_machine_answers_every_section() -> None:
     sections = collect.collect(host)
     assert sorted(sections) == sorted(probes_for(host.family))
     assert {name: it.reason for name, it in sections.items() if it.status == "failed"} == {}
-
-
-def _nowhere() -> Host:
-    return collect.live_host(None)

@@ -9,25 +9,22 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from secmon_agent import collect, facts, wire
 from secmon_agent.facts_document import MAX_DOCUMENT_BYTES
 from secmon_agent.host import Host
 
-moments = st.datetimes(
-    min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)  # noqa: DTZ001
-).map(lambda moment: moment.replace(microsecond=0))
+moments = st.integers(946684800, 4102444800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 packages = st.builds(facts.Package, name=texts, version=texts, source=st.sampled_from(["dpkg", "registry"]))
 updates = st.builds(facts.PendingUpdate, package=texts, security=st.booleans(), pending_since=moments)
-ok_facts = {
+ok_facts: dict[str, st.SearchStrategy[facts.Section]] = {
     "software": st.builds(facts.Software, packages=st.lists(packages, max_size=5).map(tuple)),
     "patches": st.builds(facts.Patches, pending=st.lists(updates, max_size=5).map(tuple), lists_updated_at=moments),
     "boot": st.builds(facts.Boot, reboot_pending=st.booleans(), reboot_pending_since=moments),
     "host": st.builds(facts.Host, hostname=texts, memory_bytes=st.integers(0, 2**50)),
 }
-others = st.builds(
-    wire.other_section, st.sampled_from(["absent", "denied", "failed", "unsupported"]), texts, moments
-)
+others = st.builds(wire.other_section, st.sampled_from(["absent", "denied", "failed", "unsupported"]), texts, moments)
 
 
 @st.composite

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from secmon_agent import collect
 from secmon_agent.probes import FAMILIES, probes_for
 from secmon_agent.recorded import recorded_host

@@ -1,0 +1,117 @@
+"""Sockets that wait for others."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess  # noqa: TID251 - ss is the witness
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from secmon_agent import collect
+from secmon_agent.facts import ListeningPort, Ports
+from secmon_agent.host import Host
+from secmon_agent.probes.ports_linux import parse_table, ports_linux, reach
+
+linux = pytest.mark.skipif(sys.platform == "win32", reason="asks a running Linux")
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+addresses = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)
+rows = st.tuples(addresses, st.integers(0, 65535), st.sampled_from(["0A", "01", "07"]), st.integers(0, 2**32))
+
+
+def _line(number: int, raw: bytes, port: int, state: str, inode: int) -> str:
+    words = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4)).hex().upper()
+    return f"{number:4}: {words}:{port:04X} {'0' * len(words)}:0000 {state} 0:0 00:0 0 0 0 {inode} 1 0\n"
+
+
+@given(st.lists(rows, max_size=8))
+def test_it_reads_the_tables_of_the_kernel(found: list[tuple[bytes, int, str, int]]) -> None:
+    text = HEAD + "".join(_line(number, *row) for number, row in enumerate(found))
+    families = {4: socket.AF_INET, 16: socket.AF_INET6}
+    expected = [
+        (socket.inet_ntop(families[len(raw)], raw), port, inode) for raw, port, state, inode in found if state == "0A"
+    ]
+    assert [(it.address, it.port, it.inode) for it in parse_table(text, "0A")] == expected
+
+
+@given(st.text(max_size=200))
+def test_it_reads_or_refuses_any_text(text: str) -> None:
+    with contextlib.suppress(ValueError):
+        parse_table(HEAD + text, "0A")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("127.8.8.8", "loopback"),
+        ("::1", "loopback"),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("0.0.0.0", "network"),
+        ("::", "network"),
+        ("192.168.10.1", "network"),
+        ("12.7.0.1", "network"),
+    ],
+)
+def test_it_tells_loopback_from_network(address: str, expected: str) -> None:
+    assert reach(address) == expected
+
+
+def test_ephemeral_udp_is_left_out(make_host: Callable[..., Host]) -> None:
+    udp = HEAD + _line(0, bytes(4), 50000, "07", 1) + _line(1, bytes(4), 161, "07", 2)
+    host = make_host({"/proc/net/udp": udp, "/proc/sys/net/ipv4/ip_local_port_range": "40000\t50000\n"})
+    assert [it.port for it in _listening(ports_linux(host))] == [161]
+
+
+def test_a_process_that_may_not_be_seen_is_left_out(changed_host: Callable[..., Host]) -> None:
+    host = changed_host("ubuntu-2204-server", denied=("/proc/812/fd",))
+    found = {it.process for it in _listening(ports_linux(host)) if it.port == 22}
+    assert found == {UNSET}
+
+
+@linux
+@pytest.mark.skipif(shutil.which("ss") is None, reason="needs ss as witness")
+def test_it_agrees_with_ss() -> None:
+    with socket.socket() as tcp, socket.socket(socket.AF_INET6) as tcp6, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        tcp6.bind(("::1", 0))
+        udp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        tcp6.listen()
+        own = {tcp.getsockname()[1], tcp6.getsockname()[1]}
+        found = _listening(ports_linux(collect.live_host(None)))
+        out = subprocess.run(["ss", "-H", "-lntu"], capture_output=True, text=True, check=True).stdout
+        again = _listening(ports_linux(collect.live_host(None)))
+    assert own <= {it.port for it in found}
+    name = next(it.process for it in found if it.port in own)
+    assert name == open(f"/proc/{os.getpid()}/comm").read().strip()  # noqa: PTH123, SIM115
+    steady = {_key(it) for it in found} & {_key(it) for it in again}
+    assert steady <= _of_ss(out)
+    low, high = (int(text) for text in open("/proc/sys/net/ipv4/ip_local_port_range").read().split())  # noqa: PTH123, SIM115
+    expected = {it for it in _of_ss(out) if it[0] == "tcp" or not low <= it[2] <= high}
+    assert expected <= {_key(it) for it in found} | {_key(it) for it in again}
+
+
+def _listening(found: Ports) -> tuple[ListeningPort, ...]:
+    assert not isinstance(found.listening, type(UNSET))
+    return found.listening
+
+
+def _key(port: ListeningPort) -> tuple[str, str, int]:
+    return port.protocol, port.address, port.port
+
+
+def _of_ss(text: str) -> set[tuple[str, str, int]]:
+    rows = re.findall(r"^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s", text, re.MULTILINE)
+    return {
+        (kind, {"*": "::"}.get(address, re.sub(r"%.*|[\[\]]", "", address)), int(port)) for kind, address, port in rows
+    }
