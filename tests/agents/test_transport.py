@@ -31,7 +31,9 @@ def test_it_sends_nothing_to_a_server_that_the_ca_does_not_vouch_for(certificate
         assert impostor.paths == []
 
 
-def test_it_trusts_no_other_ca_than_the_one_it_was_given(collector: Collector) -> None:
+def test_it_trusts_no_other_ca_than_the_one_it_was_given(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that the system trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "ca.pem"))
     other = ssl.PEM_cert_to_DER_cert("-----BEGIN" + (TLS / "other-ca.pem").read_text("ascii").split("-----BEGIN")[2])
     stranger = transport.Collector("127.0.0.1", collector.port, [other], proxy=None, timeout_s=5)
     with pytest.raises(TransportError, match="certificate is not accepted"):
