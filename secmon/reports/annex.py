@@ -134,7 +134,7 @@ def _machine(line: MachineLine, names: _Names, speaker: Speaker) -> list[str]:
 
 
 def _last_seen(instant: datetime | None, speaker: Speaker) -> str:
-    return speaker.time(instant) if instant else speaker.say("報告なし", "never")
+    return speaker.short_time(instant) if instant else speaker.say("報告なし", "never")
 
 
 def _block(each: FailingMachine, now: datetime, names: _Names, speaker: Speaker) -> MachineBlock:

@@ -103,8 +103,8 @@ class Clause(Struct, frozen=True, kw_only=True):
 
 class LimitState(Struct, frozen=True, kw_only=True):
     name: str
-    default: float
-    zones: Mapping[str, float]
+    default: int | float
+    zones: Mapping[str, int | float]
 
 
 class CheckState(Struct, frozen=True, kw_only=True):

@@ -133,7 +133,7 @@ def _decision(decision: Decision, report: MonthlyReport, speaker: Speaker) -> li
 def _departments(names: Sequence[str], speaker: Speaker) -> str:
     shown = speaker.say("、", ", ").join(speaker.plain(name, NO_DEPARTMENT) for name in names[:2])
     rest = len(names) - 2
-    return shown + (speaker.say(f" ほか{rest}", f" and {rest} more") if rest > 0 else "")
+    return shown + (speaker.say(f" ほか{rest}課", f" and {rest} more") if rest > 0 else "")
 
 
 def _short_month(month: str, speaker: Speaker) -> str:

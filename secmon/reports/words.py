@@ -100,7 +100,9 @@ WORDS: Final[Mapping[str, Text]] = {
     "reasons": _t("主な理由（記録のまま）", "Main reasons (as recorded)"),
     "no_unknown": _t("確認できなかった項目はありません。", "Everything could be determined."),
     "annex_checks": _t("別紙４　点検項目の一覧", "Annex 4  All checks"),
-    "clauses": _t("関連する条項（総務省ガイドライン）", "Clauses (MIC guideline)"),
+    "clauses": _t("総務省ガイドラインの条項", "Clauses (MIC guideline)"),
+    "asset": _t("台帳番号", "Asset number"),
+    "department": _t("課", "Department"),
     "machines_count": _t("台数", "Machines"),
     "unverified": _t(
         "＊印の条項番号は、原文との照合が済んでいません。", "* The number has not been compared with the original text."
