@@ -6,17 +6,14 @@ import os
 import signal
 import subprocess  # noqa: TID251 - this is the one module that may
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import PurePath
-from typing import IO
 
 from msgspec import Struct
 
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_MAX_OUTPUT_BYTES = 4 << 20
-_KEPT_ERROR_BYTES = 4096
 _CHUNK_BYTES = 1 << 16
 
 
@@ -35,8 +32,6 @@ class CommandOutputError(CommandError):
 class CommandResult(Struct, frozen=True, kw_only=True):
     exit_code: int
     stdout: bytes
-    stderr: bytes
-    """The first 4 KiB."""
 
 
 def run(
@@ -45,26 +40,24 @@ def run(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     max_output_bytes: int = DEFAULT_MAX_OUTPUT_BYTES,
 ) -> CommandResult:
-    """Run `argv` to its end. The exit code is the caller's to judge.
+    """Run `argv` to its end. The exit code is the caller's to judge; what it says on stderr is thrown away.
 
     Raises FileNotFoundError or PermissionError where the program cannot be started, CommandTimeoutError,
     CommandOutputError, and ValueError for a program that is not named by an absolute path.
     """
     if not PurePath(argv[0]).is_absolute():
         raise ValueError(f"{argv[0]}: a program is named by its absolute path")
-    with tempfile.TemporaryFile() as errors:
-        with _started(argv, errors) as process:
-            stdout = _watched(process, timeout_s, max_output_bytes)
-        errors.seek(0)
-        return CommandResult(exit_code=process.returncode, stdout=stdout, stderr=errors.read(_KEPT_ERROR_BYTES))
+    with _started(argv) as process:
+        stdout = _watched(process, timeout_s, max_output_bytes)
+    return CommandResult(exit_code=process.returncode, stdout=stdout)
 
 
-def _started(argv: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - no shell, absolute path, arguments are ours
         list(argv),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=errors,
+        stderr=subprocess.DEVNULL,
         env=_environment(),
         cwd=PurePath(argv[0]).anchor,
         close_fds=True,

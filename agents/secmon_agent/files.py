@@ -85,7 +85,10 @@ class RecordedFiles:
         }
 
     def open(self, name: str) -> BinaryIO:
-        return self._path(self._resolved(name)).open("rb")
+        path = self._path(self._resolved(name))
+        if path.is_dir():
+            raise IsADirectoryError(21, "Is a directory", name)
+        return path.open("rb")
 
     def listdir(self, name: str) -> list[str]:
         resolved = self._resolved(name)

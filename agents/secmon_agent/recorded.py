@@ -61,7 +61,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
         for command in manifest.commands:
             if command.argv == tuple(argv):
                 stdout = (folder / command.stdout).read_bytes()
-                return CommandResult(exit_code=command.exit_code, stdout=stdout, stderr=b"")
+                return CommandResult(exit_code=command.exit_code, stdout=stdout)
         raise FileNotFoundError(2, "not recorded", argv[0])
 
     return Host(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import settings
 
 from secmon_agent.host import Host
 from secmon_agent.memory import Memory
 from secmon_agent.recorded import Manifest, recorded_host
+
+settings.register_profile("secmon", deadline=None)
+settings.load_profile("secmon")
 
 HOSTS = Path(__file__).parents[2] / "hosts"
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -70,6 +73,3 @@ def changed_host(tmp_path: Path) -> Callable[..., Host]:
         return recorded_host(folder)
 
     return change
-
-
-linux_only = pytest.mark.skipif(sys.platform == "win32", reason="asks a running Linux")
