@@ -37,7 +37,7 @@ class Heading(Struct, frozen=True, kw_only=True):
 
 def domain_of(sender: str) -> str:
     """Of the address in `Name <user@domain>`; `localhost` where there is none."""
-    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    return parseaddr(sender)[1].partition("@")[2] or "localhost"
 
 
 def write_message(

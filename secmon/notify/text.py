@@ -28,6 +28,8 @@ def one_line(text: str, limit: int = 200) -> str:
 def fold(text: str, first: str = "", rest: str | None = None, columns: int = COLUMNS) -> str:
     """Lines within `columns`, the first one behind `first`, the others behind `rest`. Words stay whole where they can;
     no line begins with 。 or ends with （."""
+    if not text:
+        return ""
     rest = first if rest is None else rest
     lines: list[str] = []
     line = first

@@ -18,7 +18,8 @@ from secmon.alerts.model import AlertRule
 from secmon.alerts.rules import load_alert_rules
 from secmon.evaluate.frameworks import load_frameworks
 from secmon.resources import rules_dir
-from secmon.store.schema import deliveries, dispatches, transitions
+from secmon.store.hosts import create_host
+from secmon.store.schema import deliveries, dispatches, findings, transitions
 from secmon_agent import facts
 from tests.support.office import START, Office, linux
 
@@ -32,6 +33,7 @@ def listening(*ports: int) -> dict[str, Struct]:
     return linux(ports=facts.Ports(listening=open_ports))
 
 
+HIGH_CHECK = "ports.exposed-high-risk"
 GOOD = listening(22)
 BAD = listening(22, 23)
 
@@ -42,6 +44,7 @@ class Desk:
         self.alert_rules: tuple[AlertRule, ...] = load_alert_rules(rules_dir())
         self.frameworks = load_frameworks(rules_dir(), office.rules)
         self.now = START
+        self._joined = 0
 
     def later(self, **by: float) -> datetime:
         self.now += timedelta(**by)
@@ -55,6 +58,21 @@ class Desk:
         self.dispatch()
         self.later(hours=2)
         return hosts
+
+    def join(self, number: int) -> None:
+        """New machines with one finding each, straight into the tables: judging them all would take its time."""
+        with self.office.database.write() as connection:
+            for _ in range(number):
+                self._joined += 1
+                host = create_host(
+                    connection, hostname=f"PC-{self._joined:03}", now=self.now, attributes={"zone": "lgwan"}
+                )
+                finding = {"host_id": host, "finding_id": uuid.uuid4(), "check_id": HIGH_CHECK, "severity": "high"}
+                times = {"opened_at": self.now, "recorded_at": self.now, "due_at": self.now + timedelta(days=7)}
+                connection.execute(sa.insert(findings).values(**finding, **times, state="open"))
+                seen = {"host_id": host, "cause": "baseline", "observed_at": self.now, "recorded_at": self.now}
+                connection.execute(sa.insert(transitions).values(**{**seen, **finding, "event": "opened"}))
+                connection.execute(sa.insert(transitions).values(**seen, event="first_state"))
 
     def dispatch(self) -> int:
         office = self.office

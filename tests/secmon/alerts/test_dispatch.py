@@ -82,9 +82,7 @@ def test_it_tells_of_many_items_of_a_check_in_one_mail(desk: Desk) -> None:
 
 
 def test_it_sends_one_mail_for_a_hundred_and_fifty_new_machines(either_desk: Desk) -> None:
-    for number in range(150):
-        host = either_desk.office.add_host(f"PC-{number:03}", zone="lgwan")
-        either_desk.office.report(host, BAD, either_desk.now)
+    either_desk.join(150)
     assert either_desk.dispatch() == 1
     (mail,) = either_desk.mails()
     assert mail["Subject"] == "[新規端末][LGWAN接続系] 150台の最初の確認結果"
@@ -94,9 +92,9 @@ def test_it_sends_one_mail_for_a_hundred_and_fifty_new_machines(either_desk: Des
 
 
 def test_it_sends_few_mails_when_machines_join_one_by_one(desk: Desk) -> None:
-    for number in range(60):
-        host = desk.office.add_host(f"PC-{number:03}", zone="lgwan")
-        desk.office.report(host, BAD, desk.later(seconds=30))
+    for _ in range(60):
+        desk.join(1)
+        desk.later(seconds=30)
         desk.dispatch()
     assert len(desk.mails()) == 2
     assert desk.outcomes()["first_state"].count("waiting") == 58
