@@ -97,10 +97,9 @@ def _section(name: str, value: object, line: int) -> SectionState:
     kind = facts.SECTIONS[name]
     try:
         _no_unknown_fields(value, kind, name)
-        section = msgspec.convert(value, kind)
+        return SectionState(status="ok", facts=builtins(msgspec.convert(value, kind)))
     except (msgspec.ValidationError, ValueError) as error:
         raise ExampleError(line, f"example: {name}: {error}") from None
-    return SectionState(status="ok", facts=builtins(section))
 
 
 def _other(value: Mapping[str, object], line: int) -> SectionState:

@@ -16,6 +16,8 @@ from secmon.evaluate.scope import Frame, SectionGoneError
 
 MAX_TEXT_CHARS: Final = 200
 """Of an evidence, a reason or a key; what machines send may be long."""
+MAX_ITEMS: Final = 1000
+"""Of one verdict; beyond it a machine says nonsense, and a finding each would only fill the store."""
 NO_LIFECYCLE: Final = Lifecycle()
 
 Answer = tuple[Status, str]
@@ -25,12 +27,19 @@ def evaluate(rules: RuleSet, machine: Machine, now: datetime, checks: Iterable[s
     """Verdicts of all checks, or of those named (unknown names are passed over), in the order of their ids."""
     wanted = rules.checks.keys() if checks is None else rules.checks.keys() & set(checks)
     desk = _Desk(machine, Surroundings(now=now, lifecycle=rules.lifecycle))
-    return [desk.judge(rules.checks[check]) for check in sorted(wanted)]
+    return [_guarded(desk, rules.checks[check]) for check in sorted(wanted)]
 
 
 def judge(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle = NO_LIFECYCLE) -> Verdict:
     """The answer of one check. Never raises on account of the facts."""
     return _Desk(machine, Surroundings(now=now, lifecycle=lifecycle)).judge(check)
+
+
+def _guarded(desk: _Desk, check: Check) -> Verdict:
+    try:
+        return desk.judge(check)
+    except Exception as error:  # noqa: BLE001 - one check that fails must not stop the others, nor storing
+        return Verdict(check=check.id, status="unknown", reason=f"judging failed: {type(error).__name__}")
 
 
 class _Desk:
@@ -117,11 +126,11 @@ class _Desk:
             item = judge_item(check, check.items, check.key, frame, element)
             if item is not None:
                 found[item.key] = worse(found[item.key], item) if item.key in found else item
-        items = tuple(found[key] for key in sorted(found))
+        items, evidence = kept(found.values())
         statuses = {item.status for item in items}
         status: Status = "fail" if "fail" in statuses else "unknown" if statuses else "pass"
         reason = next((item.reason for item in items if item.status == "unknown"), "") if status == "unknown" else ""
-        return Verdict(check=check.id, status=status, reason=reason, items=items)
+        return Verdict(check=check.id, status=status, reason=reason, evidence=evidence, items=items)
 
 
 def judge_item(check: Check, items: Items, key: Condition, frame: Frame, element: object) -> Item | None:
@@ -200,6 +209,13 @@ def worse(one: Item, other: Item) -> Item:
     return Item(
         key=first.key, status=first.status, reason=first.reason, evidence=clean(f"{first.evidence}; {second.evidence}")
     )
+
+
+def kept(items: Iterable[Item]) -> tuple[tuple[Item, ...], str]:
+    """The items in the order of their keys. Of too many, the failing ones first, and a word on how many there are."""
+    found = sorted(items, key=lambda item: (_WORST.index(item.status), item.key))
+    words = f"{len(found)} items, {MAX_ITEMS} of them kept" if len(found) > MAX_ITEMS else ""
+    return tuple(sorted(found[:MAX_ITEMS], key=lambda item: item.key)), words
 
 
 def clean(text: str) -> str:

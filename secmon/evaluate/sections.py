@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
+from secmon.evaluate.kinds import Kind, section_kinds
 from secmon.evaluate.model import SectionState
 from secmon_agent import facts
 from secmon_agent.wire import WireError, decode_facts
@@ -29,9 +31,31 @@ def _read(name: str, status: str, reason: str, data: bytes | None) -> SectionSta
         return SectionState(status="ok", facts=builtins(decode_facts(name, data)))
     except WireError as error:
         return SectionState(status="undecodable", reason=error.detail)
+    except ValueError as error:
+        return SectionState(status="undecodable", reason=f"section {name}: {error}")
 
 
 def builtins(section: facts.Section) -> Mapping[str, object]:
-    """Facts as a judge sees them: undetermined fields left out, instants typed."""
+    """Facts as a judge sees them: undetermined fields left out, instants typed. ValueError for one without a zone."""
     plain_facts: dict[str, object] = msgspec.to_builtins(section, builtin_types=(datetime,))
+    if isinstance(section, WITH_INSTANTS):
+        _check_zones(plain_facts)
     return plain_facts
+
+
+def _holds_instants(kind: Kind) -> bool:
+    inner = [*kind.fields.values(), *([kind.element] if kind.element else [])]
+    return kind.name == "timestamp" or any(map(_holds_instants, inner))
+
+
+WITH_INSTANTS: Final = tuple(facts.SECTIONS[name] for name, kind in section_kinds().items() if _holds_instants(kind))
+
+
+def _check_zones(value: object) -> None:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for inner in value:
+            _check_zones(inner)
+    elif isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError("an instant has no time zone")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from secmon.evaluate import timing
 from secmon.evaluate.command import check_rules
+from secmon.evaluate.model import Machine, SectionState
+from secmon.evaluate.reference import disagreements
+from secmon.evaluate.ruleset import RuleSet
 
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
 Write = Callable[..., Path]
 
 
@@ -69,3 +75,12 @@ def test_a_condition_that_takes_too_long_on_the_largest_facts_is_ended(
 
     assert check_rules(folder, out) == 1
     assert "rules/checks/patch/sample.yaml:1: pass: takes longer than" in out.getvalue()
+
+
+def test_another_answer_of_the_cel_library_is_found(rules: RuleSet) -> None:
+    check = rules.checks["firewall.filtering"]
+    subject = Machine(sections={"firewall": SectionState(status="ok", facts={"filtering": False})})
+    wrong = replace(check, pass_=replace(check.pass_, run=lambda _: True))
+
+    assert list(disagreements(check, subject, NOW, rules.lifecycle)) == []
+    assert list(disagreements(wrong, subject, NOW, rules.lifecycle)) == ["pass: CEL answers False, secmon True"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from secmon.evaluate.sections import read_sections
 from secmon_agent import facts
 from secmon_agent.wire import encode_facts
@@ -32,6 +34,14 @@ def test_what_cannot_be_decoded_is_undecodable_and_says_why() -> None:
     assert read["devices"].reason == "section 'devices' is not known to this version"
     assert read["ports"].reason == "its content is not stored"
     assert read["patches"].reason.startswith("section patches: ")
+
+
+def test_an_instant_without_a_zone_is_undecodable() -> None:
+    naive = msgspec.msgpack.encode({"pending": [{"package": "a", "pending_since": "2026-11-20T00:00:00"}]})
+
+    state = read_sections({"patches": ("ok", "", naive)})["patches"]
+
+    assert (state.status, state.reason) == ("undecodable", "section patches: an instant has no time zone")
 
 
 def test_other_statuses_keep_their_reason() -> None:

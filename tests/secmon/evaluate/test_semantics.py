@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import Machine, SectionState, Verdict
@@ -321,3 +322,25 @@ def test_it_knows_which_checks_time_alone_can_change(write_check: Write) -> None
     )
 
     assert rules.time_dependent == {"patch.now", "patch.fresh", "patch.sample"}
+
+
+def test_a_list_without_end_is_cut_with_the_failing_elements_first(list_check: Path) -> None:
+    verdict = judged(list_check, machine(ports=ports(*((port, None if port < 500 else False) for port in range(1500)))))
+
+    assert (verdict.status, verdict.evidence) == ("fail", "1500 items, 1000 of them kept")
+    assert {item.status for item in verdict.items} == {"fail"}
+    assert [item.key for item in verdict.items] == sorted(item.key for item in verdict.items)
+
+
+def test_a_check_that_breaks_down_is_unknown_and_stops_no_other(write_check: Write) -> None:
+    write_check(id="patch.other", file="patch/other.yaml")
+    rules = load_rules(write_check())
+    broken = replace(rules.checks["patch.other"].pass_, run=lambda _: 1 // 0)
+    checks = {**rules.checks, "patch.other": replace(rules.checks["patch.other"], pass_=broken)}
+
+    verdicts = evaluate(replace(rules, checks=checks), machine(firewall=ok(filtering=True)), NOW)
+
+    assert [(it.status, it.reason) for it in verdicts] == [
+        ("unknown", "judging failed: ZeroDivisionError"),
+        ("pass", ""),
+    ]
