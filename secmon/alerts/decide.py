@@ -89,9 +89,9 @@ def _sift_place(sifted: _Sifted, happened: Sequence[Transition], past: Past) -> 
 
 
 def _drafts(rule: AlertRule, kind: Kind, news: Sequence[Transition], past: Past) -> list[Draft]:
-    """Nothing when this hour's mails are used up; one for everything when there is more than they allow."""
+    """Nothing while it has to wait; one for everything when there is more than this hour's mails allow."""
     room = rule.mails_per_hour - past.mails.get((rule.id, kind), 0)
-    if not news or room <= 0:
+    if not news or room <= 0 or (kind == "rules" and past.rejudging):
         return []
     groups: Mapping[str, Sequence[Transition]] = {"all": news}
     if rule.urgency == "immediate" and kind not in ("new_machines", "rules"):

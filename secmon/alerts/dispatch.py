@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +13,7 @@ from secmon.alerts.clauses import clauses_of
 from secmon.alerts.compose import Context, compose, read_context
 from secmon.alerts.decide import decide
 from secmon.alerts.model import AlertRule, Decision, Draft
-from secmon.alerts.past import read_past, undecided
+from secmon.alerts.past import newest, read_past, undecided
 from secmon.config import Config
 from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.ruleset import RuleSet
@@ -22,7 +22,59 @@ from secmon.notify.render import render
 from secmon.store.database import Database
 from secmon.store.schema import dispatches
 
+MARGIN = 10_000
+"""Transitions that may become visible after later ones did: PostgreSQL numbers them before they are committed."""
+REST = timedelta(minutes=1)
 _LOCK = 0x5EC_0A1E  # any number of our own: one dispatcher at a time on PostgreSQL
+
+
+class Dispatcher:
+    """Remembers below which number everything is decided, so that looking costs the same in the sixth year."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._floor = 0
+        self._seen = 0
+        self._look_again = datetime.min.replace(tzinfo=UTC)
+
+    def run(
+        self,
+        config: Config,
+        rules: RuleSet,
+        frameworks: Sequence[Framework],
+        alert_rules: Sequence[AlertRule],
+        now: datetime,
+    ) -> int:
+        """Decide upon what happened; how many deliveries were written. Safe beside other dispatchers of this database.
+
+        Transitions that have to wait (this hour's mails are used up, new rules are still being applied) stay undecided,
+        and are told together later.
+        """
+        if not self._anything_new(now):
+            return 0
+        self._database.identity(now)
+        with self._database.write() as connection:
+            if not self._database.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            waiting = undecided(connection, self._floor)
+            decision = decide(waiting, alert_rules, read_past(connection, waiting, rules.version, now))
+            context = read_context(connection, config, rules, clauses_of(frameworks), decision.drafts)
+            decided, written = _record(connection, context, decision, now)
+        if decided < len(waiting):
+            self._seen = max(each.transition_id for each in waiting)
+            self._look_again = now + REST
+        return written
+
+    def _anything_new(self, now: datetime) -> bool:
+        """What has to wait is looked at once a minute, not with every report."""
+        resting = now < self._look_again
+        with self._database.read() as connection:
+            top = newest(connection)
+            if undecided(connection, self._seen if resting else self._floor, limit=1):
+                return True
+        if not resting:
+            self._floor = max(0, top - MARGIN)
+        return False
 
 
 def dispatch(
@@ -33,25 +85,12 @@ def dispatch(
     alert_rules: Sequence[AlertRule],
     now: datetime,
 ) -> int:
-    """Decide upon what happened; how many deliveries were written. Safe beside other dispatchers of the same database.
-
-    Transitions for which this hour has no mail left stay undecided, and are told together later.
-    """
-    with database.read() as connection:
-        if not undecided(connection, limit=1):
-            return 0
-    database.identity(now)
-    with database.write() as connection:
-        if not database.is_sqlite:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        waiting = undecided(connection)
-        decision = decide(waiting, alert_rules, read_past(connection, waiting, now))
-        clauses = clauses_of(frameworks)
-        context = read_context(connection, config, rules, clauses, decision.drafts)
-        return _record(connection, context, decision, now)
+    """One run of a dispatcher that remembers nothing."""
+    return Dispatcher(database).run(config, rules, frameworks, alert_rules, now)
 
 
-def _record(connection: Connection, context: Context, decision: Decision, now: datetime) -> int:
+def _record(connection: Connection, context: Context, decision: Decision, now: datetime) -> tuple[int, int]:
+    """Number of transitions decided upon and of deliveries written."""
     rows: list[dict[str, object]] = []
     written = 0
     for draft in decision.drafts:
@@ -62,7 +101,7 @@ def _record(connection: Connection, context: Context, decision: Decision, now: d
     rows += [_row(transition_id, now, None, "suppressed") for transition_id in decision.suppressed]
     if rows:
         connection.execute(sa.insert(dispatches), rows)
-    return written
+    return len(rows), written
 
 
 def _letter(draft: Draft, context: Context) -> Letter:

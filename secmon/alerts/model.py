@@ -94,6 +94,8 @@ class Past(Struct, frozen=True, kw_only=True):
     """Told within 24 h that they flap."""
     mails: Mapping[tuple[str, Kind], int] = {}
     """Mails within the last hour by rule and kind."""
+    rejudging: bool = False
+    """Machines are being judged by new rules; what that changes is told when it is complete."""
 
 
 class Draft(Struct, frozen=True, kw_only=True):

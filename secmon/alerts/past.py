@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from secmon.alerts.decide import OPENINGS
 from secmon.alerts.model import FLAPPING_CHANGES, Kind, Past, Place, Transition
 from secmon.store.schema import deliveries, dispatches, findings, transitions
+from secmon.store.schema import hosts as hosts_table
 
 CLAIM_LIMIT = 20_000
 """Transitions decided upon at once."""
@@ -22,13 +23,13 @@ _DAY = timedelta(hours=24)
 _HOUR = timedelta(hours=1)
 
 
-def undecided(connection: Connection, limit: int = CLAIM_LIMIT) -> list[Transition]:
-    """In the order in which they happened. Where there are too many, those that are told one by one come first."""
+def undecided(connection: Connection, floor: int = 0, limit: int = CLAIM_LIMIT) -> list[Transition]:
+    """Those above `floor`, in the order in which they happened. Of too many, those told one by one come first."""
     columns = [transitions.c[name] for name in Transition.__struct_fields__]
     rows = connection.execute(
         sa.select(*columns)
         .outerjoin(dispatches, dispatches.c.transition_id == transitions.c.transition_id)
-        .where(dispatches.c.transition_id.is_(None))
+        .where(transitions.c.transition_id > floor, dispatches.c.transition_id.is_(None))
         .order_by(transitions.c.cause.not_in(_ONE_BY_ONE), transitions.c.transition_id)
         .limit(limit)
     )
@@ -36,8 +37,13 @@ def undecided(connection: Connection, limit: int = CLAIM_LIMIT) -> list[Transiti
     return sorted(found, key=lambda transition: transition.transition_id)
 
 
-def read_past(connection: Connection, waiting: Sequence[Transition], now: datetime) -> Past:
-    """What was told before, as far as these transitions are concerned."""
+def newest(connection: Connection) -> int:
+    """The highest transition there is; 0 before the first."""
+    return int(connection.execute(sa.select(sa.func.max(transitions.c.transition_id))).scalar() or 0)
+
+
+def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: str, now: datetime) -> Past:
+    """What was told before, as far as these transitions are concerned. `ruleset` is the version in force."""
     concerned = [transition for transition in waiting if transition.cause in _ONE_BY_ONE]
     hosts = {transition.host_id for transition in concerned if transition.host_id is not None}
     checks = {transition.check_id for transition in concerned}
@@ -48,6 +54,7 @@ def read_past(connection: Connection, waiting: Sequence[Transition], now: dateti
         flips=_flips(connection, hosts, now),
         flapping_told=_flapping_told(connection, hosts, now),
         mails=_mails(connection, now),
+        rejudging=_rejudging(connection, waiting, ruleset, now),
     )
 
 
@@ -135,3 +142,13 @@ def _mails(connection: Connection, now: datetime) -> dict[tuple[str, Kind], int]
         .distinct()
     )
     return dict(Counter((row.rule, cast(Kind, row.group_key.split(":")[0])) for row in rows))
+
+
+def _rejudging(connection: Connection, waiting: Sequence[Transition], ruleset: str, now: datetime) -> bool:
+    """New rules are less than an hour old, and some machine is not judged by them yet."""
+    if not any(each.cause == "rules" and each.observed_at > now - _HOUR for each in waiting):
+        return False
+    behind = sa.select(hosts_table.c.host_id).where(
+        hosts_table.c.retired_at.is_(None), hosts_table.c.state.is_not(None), hosts_table.c.judged_ruleset != ruleset
+    )
+    return connection.execute(behind.limit(1)).first() is not None

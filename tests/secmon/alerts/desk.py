@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Row
 
-from secmon.alerts.dispatch import dispatch
+from secmon.alerts.dispatch import Dispatcher
 from secmon.alerts.model import AlertRule
 from secmon.alerts.rules import load_alert_rules
 from secmon.evaluate.frameworks import load_frameworks
@@ -43,6 +43,7 @@ class Desk:
         self.office = office
         self.alert_rules: tuple[AlertRule, ...] = load_alert_rules(rules_dir())
         self.frameworks = load_frameworks(rules_dir(), office.rules)
+        self.dispatcher = Dispatcher(office.database)
         self.now = START
         self._joined = 0
 
@@ -76,7 +77,7 @@ class Desk:
 
     def dispatch(self) -> int:
         office = self.office
-        return dispatch(office.database, office.config, office.rules, self.frameworks, self.alert_rules, self.now)
+        return self.dispatcher.run(office.config, office.rules, self.frameworks, self.alert_rules, self.now)
 
     def mails(self) -> list[EmailMessage]:
         """In the order in which they were made."""

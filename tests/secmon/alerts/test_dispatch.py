@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 import secmon.alerts.dispatch as dispatcher
 from secmon import judging
+from secmon.alerts.dispatch import dispatch
 from secmon.alerts.model import FLAPPING_CHANGES
 from secmon.evaluate.model import Severity
 from secmon.store.schema import deliveries, dispatches, transitions
@@ -195,6 +196,40 @@ def test_it_tells_of_changed_rules_once_and_with_their_effect(desk: Desk) -> Non
     assert "新しい指摘 2件、解消 0件" in body(desk.mails()[-1])
 
 
+def test_it_tells_of_changed_rules_when_all_machines_are_judged_by_them(desk: Desk) -> None:
+    office = desk.office
+    desk.settled("PC-001")
+    old, office.rules = office.rules, msgspec.structs.replace(office.rules, version="newer")
+    judging.note_ruleset(office.database, old, desk.now)
+    judging.note_ruleset(office.database, office.rules, desk.later(minutes=1))
+    assert desk.dispatch() == 0
+    assert desk.outcomes()["ruleset"] == ["waiting"]
+    judging.repair(office.database, office.rules, office.config, desk.later(minutes=1))
+    assert desk.dispatch() == 1
+
+
+def test_it_tells_of_changed_rules_after_an_hour_all_the_same(desk: Desk) -> None:
+    office = desk.office
+    desk.settled("PC-001")
+    office.rules = msgspec.structs.replace(office.rules, version="newer")
+    judging.note_ruleset(office.database, msgspec.structs.replace(office.rules, version="before"), desk.now)
+    judging.note_ruleset(office.database, office.rules, desk.now)
+    assert desk.dispatch() == 0
+    desk.later(hours=1)
+    assert desk.dispatch() == 1
+
+
+def test_it_tells_what_happens_while_something_else_has_to_wait(desk: Desk) -> None:
+    (host,) = desk.settled("PC-012")
+    for _ in range(3):
+        desk.join(1)
+        desk.dispatch()
+    assert "waiting" in desk.outcomes()["first_state"]
+    desk.office.report(host, BAD, desk.later(seconds=1))
+    assert desk.dispatch() == 1
+    assert desk.subjects()[-1].startswith("[要対応]")
+
+
 @pytest.mark.parametrize(("cause", "severity"), [("attributes", "high"), ("machine", "medium"), ("time", "low")])
 def test_it_keeps_quiet_about_the_rest(desk: Desk, cause: str, severity: Severity) -> None:
     (host,) = desk.settled("PC-012")
@@ -259,7 +294,17 @@ def test_it_is_safe_beside_other_dispatchers(either_desk: Desk) -> None:
 
     def work() -> None:
         start.wait()
-        written.append(either_desk.dispatch())
+        office = either_desk.office
+        written.append(
+            dispatch(
+                office.database,
+                office.config,
+                office.rules,
+                either_desk.frameworks,
+                either_desk.alert_rules,
+                either_desk.now,
+            )
+        )
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
