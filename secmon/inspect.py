@@ -22,6 +22,7 @@ from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import SEVERITIES, Language, Machine, Severity, Text, Verdict
 from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
 from secmon.evaluate.sections import read_sections
+from secmon.evidence import evidence_words
 from secmon.wrapping import wrap
 from secmon_agent import collect, wire
 from secmon_agent.facts_document import MAX_DOCUMENT_BYTES
@@ -121,8 +122,8 @@ def evidence_text(verdict: Verdict, language: Language) -> str:
     """What was read; of a list the first failing elements and how many more there are."""
     failing = [item for item in verdict.items if item.status == "fail"]
     if not failing:
-        return verdict.evidence
-    lines = [f"{item.key}  {item.evidence}".rstrip() for item in failing[:MAX_ITEMS_SHOWN]]
+        return evidence_words(verdict.evidence, language)
+    lines = [f"{it.key}  {evidence_words(it.evidence, language)}".rstrip() for it in failing[:MAX_ITEMS_SHOWN]]
     if len(failing) > MAX_ITEMS_SHOWN:
         lines.append(_words("more", language, n=len(failing) - MAX_ITEMS_SHOWN))
     return "\n".join(lines)
