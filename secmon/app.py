@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from secmon import certificates, judging
-from secmon.alerts.dispatch import dispatch
+from secmon.alerts.dispatch import Dispatcher
 from secmon.config import Config, is_loopback
 from secmon.console.app import console_app
 from secmon.errors import UsageError
@@ -105,6 +105,7 @@ class Collector:
         console_socket = bind(config.console.address, "console")
         self.rulebook = Rulebook(Path(config.rules.folder) if config.rules.folder else rules_dir())
         self.database = open_database(config)
+        self._alerts = Dispatcher(self.database)
         self.identity = self.database.identity(clock())
         self.certificates = certificates.ensure(config, clock())
         self.runtime = Runtime()
@@ -215,8 +216,10 @@ class Collector:
     def deliver(self) -> None:
         """Turn transitions into deliveries and send what is due."""
         rules = self.rulebook.rules
-        dispatch(self.database, self.config, rules.checks, rules.frameworks, rules.alerts, self.clock())
-        send_due(self.database, self._channels, self.clock())
+        try:
+            self._alerts.run(self.config, rules.checks, rules.frameworks, rules.alerts, self.clock())
+        finally:
+            send_due(self.database, self._channels, self.clock())
 
     def _watch(self) -> None:
         """Take changed rules and a renewed certificate without a restart."""

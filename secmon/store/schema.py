@@ -304,7 +304,7 @@ dispatches = Table(  # a transition has been decided upon, exactly once
     metadata,
     Column("transition_id", AutoId, ForeignKey("transitions.transition_id"), primary_key=True, autoincrement=False),
     Column("decided_at", Instant, nullable=False),
-    Column("outcome", String(16), nullable=False),  # delivery, none
+    Column("outcome", String(16), nullable=False),  # delivery, none, suppressed
     Column("delivery_id", Uuid, ForeignKey("deliveries.delivery_id")),
 )
 
