@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
 from litestar import get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Struct
 
 from secmon.console import machine, queries
@@ -112,9 +112,9 @@ _UNAUTHORIZED: Final = {401: _problem("No session")}
 _FAULTY: Final = {**_UNAUTHORIZED, 400: _problem("A parameter is not right")}
 _ABSENT: Final = {**_UNAUTHORIZED, 404: _problem("There is no such machine")}
 
-Limit = Annotated[int, Parameter(ge=1, le=1_000)]
-Offset = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Word = Annotated[str, Parameter(max_length=255)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1_000)]
+Offset = Annotated[int, QueryParameter(ge=0, le=10_000_000)]
+Word = Annotated[str, QueryParameter(max_length=255)]
 
 
 @get("/api/v1/hosts", responses=_FAULTY, sync_to_thread=True, operation_id="listHosts")
@@ -143,7 +143,7 @@ def _entry(row: queries.HostSummary) -> HostEntry:
 
 
 @get("/api/v1/hosts/{host_id:uuid}", responses=_ABSENT, sync_to_thread=True, operation_id="getHost")
-def get_host(console: Given, host_id: uuid.UUID) -> HostDetail:
+def get_host(console: Given, host_id: FromPath[uuid.UUID]) -> HostDetail:
     """One machine with its present results and facts."""
     with console.database.read() as connection:
         if machine.find(connection, str(host_id)) != host_id:
@@ -191,7 +191,7 @@ def _section(section: machine.StoredSection) -> SectionEntry:
 @get("/api/v1/findings", responses=_FAULTY, sync_to_thread=True, operation_id="listFindings")
 def list_findings(
     console: Given,
-    severity: Literal["high", "medium", "low"] | None = None,
+    severity: FromQuery[Severity | None] = None,
     check: Word = "",
     limit: Limit = 200,
     offset: Offset = 0,

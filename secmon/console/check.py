@@ -49,16 +49,13 @@ def read(connection: Connection, check: str) -> CheckAnswers:
 
 
 def _counts(connection: Connection, check: str) -> dict[Status, int]:
-    answered: dict[str, int] = dict(
-        connection.execute(
-            sa.select(results.c.status, sa.func.count())
-            .join(hosts, hosts.c.host_id == results.c.host_id)
-            .where(results.c.check_id == check, results.c.observed_to.is_(None), hosts.c.retired_at.is_(None))
-            .group_by(results.c.status)
-        )
-        .tuples()
-        .all()
+    rows = connection.execute(
+        sa.select(results.c.status, sa.func.count().label("machines"))
+        .join(hosts, hosts.c.host_id == results.c.host_id)
+        .where(results.c.check_id == check, results.c.observed_to.is_(None), hosts.c.retired_at.is_(None))
+        .group_by(results.c.status)
     )
+    answered = {row.status: row.machines for row in rows}
     machines = connection.execute(
         sa.select(sa.func.count()).select_from(hosts).where(hosts.c.retired_at.is_(None))
     ).scalar_one()

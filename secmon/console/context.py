@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from litestar import Request
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 from msgspec import Struct
 
 from secmon.config import Config
@@ -44,7 +45,7 @@ class Console(Struct, frozen=True, kw_only=True):
     """Why the rules on disk are not the ones in force; empty when they are."""
 
 
-Given = Annotated[Console, Dependency(skip_validation=True)]
+Given = NamedDependency[SkipValidation[Console]]
 """Type of a handler's parameter `console`."""
 HttpRequest = Request[Any, Any, Any]
 

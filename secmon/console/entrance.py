@@ -7,6 +7,7 @@ from typing import Final
 from litestar import Response, get, post, route
 from litestar.datastructures import Cookie
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
@@ -19,7 +20,7 @@ _FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
 
 
 @route("/sign-in/{secret:str}", http_method=["GET", "POST"], include_in_schema=False, sync_to_thread=True)
-def link(request: HttpRequest, console: Given, secret: str) -> Response[bytes] | Redirect:
+def link(request: HttpRequest, console: Given, secret: FromPath[str]) -> Response[bytes] | Redirect:
     """Looking at the link shows a button; pressing that uses it up."""
     if request.method == "POST":
         return _use_link(request, console, secret)
@@ -57,7 +58,7 @@ def _cookie(request: HttpRequest, value: str, max_age: int = int(sign_in.SESSION
 
 
 @get("/static/{name:str}", include_in_schema=False, sync_to_thread=False)
-def static(name: str) -> Response[bytes]:
+def static(name: FromPath[str]) -> Response[bytes]:
     if f"/static/{name}" == render.style_name():
         return Response(render.style(), media_type="text/css; charset=utf-8", headers=_FOR_EVER)
     if name == "mark.svg":

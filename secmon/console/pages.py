@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from secmon.console import check, machine, queries, timeline
 from secmon.console.context import Console, Given, HttpRequest, language_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from secmon.evaluate.ruleset import RuleSet
 
 PER_PAGE: Final = 50
-Text = Annotated[str, Parameter(max_length=255)]
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=100_000)]
+Text = Annotated[str, QueryParameter(max_length=255)]
+PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
 
 
 def html(body: bytes, status: int = 200) -> Response[bytes]:
@@ -64,7 +64,7 @@ def zones_to_choose(console: Console, fleet: queries.Fleet) -> list[str]:
 
 
 @get("/hosts/{key:str}", include_in_schema=False, sync_to_thread=True)
-def host(request: HttpRequest, console: Given, key: str) -> Response[bytes]:
+def host(request: HttpRequest, console: Given, key: FromPath[str]) -> Response[bytes]:
     """One machine: facts and results with evidence and history."""
     rules, language, now = console.rules.current, language_of(request, console.config), console.clock()
     with console.database.read() as connection:
@@ -93,7 +93,7 @@ def _os_name(found: machine.Machine) -> str:
 
 
 @get("/checks/{check_id:str}", include_in_schema=False, sync_to_thread=True)
-def one_check(request: HttpRequest, console: Given, check_id: str) -> Response[bytes]:
+def one_check(request: HttpRequest, console: Given, check_id: FromPath[str]) -> Response[bytes]:
     """One check: why, how to fix it, and the machines that fail it."""
     rules: RuleSet = console.rules.current
     rule = rules.checks.get(check_id)

@@ -250,11 +250,11 @@ def _count_findings(connection: Connection, scope: sa.Select[tuple[uuid.UUID]]) 
 
 def _count_unknown(connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet) -> dict[uuid.UUID, int]:
     query = (
-        sa.select(results.c.host_id, sa.func.count())
+        sa.select(results.c.host_id, sa.func.count().label("unknown"))
         .where(_present(rules), results.c.status == "unknown", results.c.host_id.in_(scope))
         .group_by(results.c.host_id)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {row.host_id: row.unknown for row in connection.execute(query)}
 
 
 def _present(rules: RuleSet) -> sa.ColumnElement[bool]:

@@ -11,7 +11,7 @@ from secmon.console.context import Given, HttpRequest
 @get("/metrics", include_in_schema=False, sync_to_thread=True)
 def metrics(request: HttpRequest, console: Given) -> Response[bytes]:
     body, content_type = console.exposition.render(request.headers.get("accept", ""))
-    return Response(body, media_type=content_type)
+    return Response(body, headers={"content-type": content_type})  # as it is: another charset is not added
 
 
 @get("/healthz", include_in_schema=False, sync_to_thread=True)

@@ -35,7 +35,6 @@ WORDS: Final[Mapping[str, Text]] = {
     # the first page
     "coverage": _("報告の状況", "Coverage"),
     "machines_count": _("{count} 台", "{count} machines"),
-    "of_machines": _("{total} 台のうち", "of {total} machines"),
     "reporting": _("報告あり", "Reporting"),
     "silent": _("音信不通", "Silent"),
     "never_reported": _("未報告", "Never reported"),
@@ -44,7 +43,6 @@ WORDS: Final[Mapping[str, Text]] = {
         "{count} machines of the ledger have never been enrolled.",
     ),
     "open_findings": _("未対応の指摘", "Open findings"),
-    "findings_count": _("{count} 件", "{count} findings"),
     "by_area": _("分野別の状況", "By area"),
     "by_area_note": _(
         "機器ごとに、その分野で最も悪い判定を数えています。", "Each machine counts by its worst answer in the area."
@@ -170,12 +168,7 @@ WORDS: Final[Mapping[str, Text]] = {
         "先頭の {shown} 件を表示しています（全 {count} 件）。すべては API で取得できます。",
         "The first {shown} of {count}; the API gives all of them.",
     ),
-    "yes": _("はい", "yes"),
-    "no": _("いいえ", "no"),
-    "empty_list": _("なし", "none"),
     # a check
-    "check_id": _("項目 ID", "Check"),
-    "area": _("分野", "Area"),
     "frameworks": _("対応する基準", "Frameworks"),
     "unverified": _("対応付けは未確認", "mapping not verified"),
     "failing_machines": _("対応が必要な機器", "Machines that fail"),
