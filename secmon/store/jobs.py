@@ -18,7 +18,7 @@ def claim(connection: Connection, job: str, period: str, now: datetime) -> bool:
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = insert(jobs).values(job=job, period=period, finished_at=now, detail="").on_conflict_do_nothing()
-    return connection.execute(row).rowcount == 1
+    return connection.execute(row.returning(jobs.c.job)).first() is not None
 
 
 def finish(connection: Connection, job: str, period: str, now: datetime, detail: str) -> None:

@@ -23,4 +23,5 @@ def record_sightings(connection: Connection, now: datetime) -> int:
         contacts.c.received_at <= now, ~known
     )
     columns = ["host_id", "observed_at", "recorded_at"]
-    return int(connection.execute(sa.insert(sightings).from_select(columns, query)).rowcount)
+    added = sa.insert(sightings).from_select(columns, query).returning(sightings.c.host_id)
+    return len(connection.execute(added).all())

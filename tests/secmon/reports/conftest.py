@@ -8,13 +8,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from secmon_agent import facts
 
 from secmon.reports.archive import Archived
 from secmon.reports.command import obtain
 from secmon.reports.model import AreaState, MonthlyReport
 from secmon.reports.month import parse_month
 from secmon.rulebook import Rulebook
+from secmon_agent import facts
 from tests.support.office import Office
 
 CHECK = """id: {id}
@@ -41,8 +41,8 @@ CHECKS = {
         judgement="items: ports.listening.filter(p, p.port in [21, 23])\nkey: 'string(item.port)'\npass: 'false'\n"
         "evidence: item.process",
         examples="  - {facts: {ports: {listening: []}}, expect: pass}\n"
-        "  - {facts: {ports: {listening: [{protocol: tcp, address: 0.0.0.0, port: 23, reach: network, process: telnetd}]}},"
-        " expect: fail, items: ['23']}",
+        "  - {facts: {ports: {listening: [{protocol: tcp, address: 0.0.0.0, port: 23, reach: network, process: telnetd}"
+        "]}}, expect: fail, items: ['23']}",
     ),
     "time/sync": CHECK.format(
         id="time.sync", area="time", ja="時計合わせ", en="The clock is kept right", severity="low",

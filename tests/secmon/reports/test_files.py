@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-import subprocess
+import subprocess  # noqa: TID251 — poppler's tools judge the pages
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from secmon.reports.archive import Archived, canonical
 from secmon.reports.command import make_monthly
 from secmon.reports.csv import render_csv
 from secmon.reports.model import FailingMachine
+from secmon.resources import rules_dir
+from secmon.rulebook import Rulebook
 from tests.secmon.reports.conftest import Town
 
 NOVEMBER = datetime(2026, 11, 2, tzinfo=UTC)
@@ -157,9 +159,6 @@ def test_it_prints_an_office_without_machines(small_town: Town, tmp_path: Path) 
 
 
 def test_it_keeps_page_one_on_one_page_with_the_shipped_rules(tmp_path: Path) -> None:
-    from secmon.resources import rules_dir
-    from secmon.rulebook import Rulebook
-
     town = Town(tmp_path)
     town.rulebook = Rulebook(rules_dir())
     for number, zone in enumerate(("lgwan", "mynumber", "internet", None)):
@@ -175,9 +174,7 @@ def test_it_gives_spreadsheets_text_and_never_a_formula(told: Town) -> None:
     archived = told.archived("2026-11", CLOSING)
     report = archived.report
     (one,) = report.failing
-    tricky = msgspec.structs.replace(
-        one.problems[0], item="=HYPERLINK(0)", evidence="@SUM(1)\r\n+cmd|' /C calc'!A0"
-    )
+    tricky = msgspec.structs.replace(one.problems[0], item="=HYPERLINK(0)", evidence="@SUM(1)\r\n+cmd|' /C calc'!A0")
     evil = msgspec.structs.replace(
         one, machine=msgspec.structs.replace(one.machine, name="-1+2"), problems=(tricky, *one.problems[1:])
     )

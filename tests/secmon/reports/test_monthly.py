@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from secmon.reports import archive
 from secmon.reports.model import Counts, MonthlyReport
 from secmon.reports.month import Month, parse_month
 from secmon.reports.monthly import monthly
+from secmon.store.hosts import set_attribute
 from secmon.store.schema import collectors
 from secmon.store.sightings import record_sightings
 from tests.secmon.reports.conftest import Town, area
@@ -170,7 +172,9 @@ def _share(counts: Counts) -> float:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    answers=st.lists(st.tuples(st.sampled_from((None, 4, 12)), st.sampled_from((None, True, False))), min_size=1, max_size=4),
+    answers=st.lists(
+        st.tuples(st.sampled_from((None, 4, 12)), st.sampled_from((None, True, False))), min_size=1, max_size=4
+    ),
     lost=st.integers(min_value=0, max_value=3),
 )
 def test_it_never_raises_a_share_because_something_became_unknown(
@@ -189,8 +193,6 @@ def test_it_never_raises_a_share_because_something_became_unknown(
 
 
 def test_it_uses_attributes_that_held_at_the_month_end(town: Town) -> None:
-    from secmon.store.hosts import set_attribute
-
     host_id = town.add_host("moved", zone="lgwan", department="総務課", at=NOVEMBER)
     town.tell(host_id, day(20), telnet=True)
     with town.database.write() as connection:
@@ -237,8 +239,6 @@ def test_it_refuses_what_is_not_a_month(text: str) -> None:
 
 def test_it_says_a_small_office_the_same_way_as_ever(small_town: Town) -> None:
     """`SECMON_GOLDEN=write pytest tests/secmon/reports` rewrites the file."""
-    import os
-
     with small_town.database.write() as connection:
         connection.execute(sa.update(collectors).values(collector_id=uuid.UUID(int=1)))
     desk = small_town.add_host(
@@ -248,10 +248,10 @@ def test_it_says_a_small_office_the_same_way_as_ever(small_town: Town) -> None:
     small_town.tell(desk, day(20), telnet=True, length=None)
     report = small_town.monthly("2026-11", CLOSING)
     plain = msgspec.json.decode(archive.canonical(report))
-    names = {str(machine.host_id): machine.name for machine in (each.machine for each in (*report.failing, *report.absent))}
+    machines = [*(each.machine for each in report.failing), *(each.machine for each in report.absent)]
     text = msgspec.json.format(msgspec.json.encode(plain, order="sorted"), indent=2).decode() + "\n"
-    for host_id, name in names.items():
-        text = text.replace(host_id, f"host_id of {name}")
+    for machine in machines:
+        text = text.replace(str(machine.host_id), f"host_id of {machine.name}")
     if os.environ.get("SECMON_GOLDEN") == "write":
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
