@@ -24,7 +24,7 @@ INNER_LIST_ELEMENTS: Final = 4
 LARGEST_NOW: Final = datetime(2026, 11, 20, tzinfo=UTC)
 
 Timing = tuple[str, str, float | None]
-"""Check, condition, seconds; None where it was ended for taking longer than `MAX_CONDITION_S`."""
+"""Check, condition, seconds; None where it was ended for taking longer than `MAX_CONDITION_S`, or died of it."""
 
 
 def time_conditions(folder: Path) -> Iterator[Timing]:
@@ -38,14 +38,16 @@ def time_conditions(folder: Path) -> Iterator[Timing]:
     try:
         while ours.poll(patience):
             check, name, seconds = ours.recv()
+            if not check:
+                return
             if seconds is None:
                 patience, current = MAX_CONDITION_S, (check, name)
             else:
                 patience = MAX_START_S
                 yield check, name, seconds
         yield *current, None
-    except EOFError:
-        return
+    except EOFError:  # the process died, out of memory perhaps
+        yield *current, None
     finally:
         process.kill()
         process.join()
@@ -62,7 +64,7 @@ def _child(folder: Path, pipe: Connection) -> None:
             began = time.perf_counter()
             run()
             pipe.send((check.id, name, time.perf_counter() - began))
-    pipe.close()
+    pipe.send(("", "done", 0.0))
 
 
 def _frame(check: Check, rules: RuleSet, facts: Mapping[str, object]) -> Frame:
