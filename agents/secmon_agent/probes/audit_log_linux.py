@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from secmon_agent.facts import AuditLog
 from secmon_agent.host import Host
 from secmon_agent.probes import systemd
-from secmon_agent.probes.processes_linux import program_names
+from secmon_agent.probes.processes_linux import runs
 from secmon_agent.probes.settings_files import merged_ini
 
 _RSYSLOG: Final = "/etc/rsyslog.conf"
@@ -51,10 +51,11 @@ def _syslog(host: Host) -> str:
     return "syslog-ng" if host.exists("/usr/sbin/syslog-ng") else "none"
 
 
-def _auditd(host: Host) -> Literal["running", "installed", "none"]:
-    if "auditd" in program_names(host):
-        return "running"
-    return "installed" if host.exists("/sbin/auditd") or host.exists("/usr/sbin/auditd") else "none"
+def _auditd(host: Host) -> Literal["running", "installed", "none"] | UnsetType:
+    if not (host.exists("/sbin/auditd") or host.exists("/usr/sbin/auditd")):
+        return "none"
+    running = runs(host, "auditd")
+    return UNSET if running is None else ("running" if running else "installed")
 
 
 def _remote(host: Host) -> bool:

@@ -46,10 +46,18 @@ def patches(host: Host) -> Patches:
         lists_updated_at=fetched or UNSET,
         pending=_pending(host, packages, settings, fetched),
         held=tuple(package.name for package in packages if package.held),
-        last_installed_at=last_installed_at(host) or UNSET,
+        last_installed_at=_last_installed_at(host),
         automatic=_automatic(host, packages, settings),
         security_archive=_security_archive(host),
     )
+
+
+def _last_installed_at(host: Host) -> datetime | UnsetType:
+    """Left out where the history may not be read: the rest of the section stands without it."""
+    try:
+        return last_installed_at(host) or UNSET
+    except PermissionError:
+        return UNSET
 
 
 def lists_updated_at(host: Host) -> datetime | None:

@@ -7,9 +7,15 @@ from collections.abc import Set as AbstractSet
 from secmon_agent.host import Host
 
 
-def program_names(host: Host) -> frozenset[str]:
-    """Names (`comm`) of all running programs."""
-    return host.once("processes", lambda: frozenset(_name(host, pid) for pid in _pids(host)) - {""})
+def runs(host: Host, program: str) -> bool | None:
+    """Whether a program of this name (`comm`, 15 characters at most) runs; None where others' processes are hidden."""
+    if program in _names(host):
+        return True
+    return False if 1 in _pids(host) else None
+
+
+def _names(host: Host) -> frozenset[str]:
+    return host.once("processes", lambda: frozenset(_name(host, pid) for pid in _pids(host)))
 
 
 def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:

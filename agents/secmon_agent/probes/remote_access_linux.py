@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from secmon_agent.facts import RemoteAccess, SshServer
 from secmon_agent.host import Host, TooLargeError
-from secmon_agent.probes.processes_linux import program_names
+from secmon_agent.probes.processes_linux import runs
 from secmon_agent.probes.systemd import wanted_units
 
 RootLogin = Literal["yes", "no", "prohibit-password", "forced-commands-only"]
@@ -39,7 +39,7 @@ def remote_access(host: Host) -> RemoteAccess:
         ssh_installed=True,
         ssh=SshServer(
             ports=_ports(settings),
-            running="sshd" in program_names(host) or "ssh.socket" in wanted_units(host),
+            running=_running(host),
             permit_root_login=_ROOT_LOGIN.get(_first(settings, "permitrootlogin", "prohibit-password"), UNSET),
             password_authentication=_switch(settings, "passwordauthentication", True),
             permit_empty_passwords=_switch(settings, "permitemptypasswords", False),
@@ -47,6 +47,12 @@ def remote_access(host: Host) -> RemoteAccess:
             max_auth_tries=_number(settings, "maxauthtries", 6),
         ),
     )
+
+
+def _running(host: Host) -> bool | UnsetType:
+    """Accepts logins: the server runs, or systemd starts it for the first one who calls."""
+    running = "ssh.socket" in wanted_units(host) or runs(host, "sshd")
+    return UNSET if running is None else running
 
 
 def read_settings(host: Host) -> Settings:

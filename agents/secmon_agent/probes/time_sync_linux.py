@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from secmon_agent.facts import TimeSync
 from secmon_agent.host import Host
 from secmon_agent.probes import systemd
-from secmon_agent.probes.processes_linux import program_names
+from secmon_agent.probes.processes_linux import runs
 from secmon_agent.probes.settings_files import merged_ini
 from secmon_agent.probes.virtualization_linux import container
 
@@ -29,23 +29,24 @@ def time_sync(host: Host) -> TimeSync:
     running, client = _client(host)
     return TimeSync(
         client=client,
-        running=UNSET if client in ("host", "none") else running,
+        running=UNSET if client in (UNSET, "host", "none") or running is None else running,
         servers=_servers(host, client),
         synchronized=_synchronized(host),
     )
 
 
-def _client(host: Host) -> tuple[bool, str]:
-    names = program_names(host)
+def _client(host: Host) -> tuple[bool | None, str | UnsetType]:
+    """Whether it runs (None where processes are hidden), and its name."""
     for program, client, _ in _CLIENTS:
-        if program in names:
+        if runs(host, program):
             return True, client
+    running = runs(host, _CLIENTS[0][0])
     if container(host):
-        return False, "host"
+        return running, "host"
     for _, client, paths in _CLIENTS:
         if any(host.exists(path) for path in paths) and _starts(host, client):
-            return False, client
-    return False, "none"
+            return running, client
+    return running, "none" if running is False else UNSET
 
 
 def _starts(host: Host, client: str) -> bool:
@@ -53,7 +54,7 @@ def _starts(host: Host, client: str) -> bool:
     return any(unit.startswith(client) for unit in systemd.wanted_units(host))
 
 
-def _servers(host: Host, client: str) -> tuple[str, ...] | UnsetType:
+def _servers(host: Host, client: str | UnsetType) -> tuple[str, ...] | UnsetType:
     if client == "systemd-timesyncd":
         settings = merged_ini(host, "/etc/systemd/timesyncd.conf").get("Time", {})
         found = settings.get("NTP", "").split() or settings.get("FallbackNTP", "").split()

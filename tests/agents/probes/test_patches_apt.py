@@ -111,6 +111,12 @@ def test_a_security_fix_is_not_hidden_by_a_newer_version_elsewhere(make_host: Ca
     assert [(it.candidate_version, it.security) for it in found] == [("3", True)]
 
 
+def test_a_history_that_may_not_be_read_is_left_out(make_host: Callable[..., Host]) -> None:
+    files = {"/var/lib/dpkg/status": installed("1"), **archive("stable", "2"), "/var/log/apt/history.log": ""}
+    found = patches(make_host(files, denied=["/var/log/apt"]))
+    assert (found.last_installed_at, candidates(found)) == (UNSET, {"tool": "2"})
+
+
 def test_a_held_package_stays_pending(make_host: Callable[..., Host]) -> None:
     found = patches(make_host({"/var/lib/dpkg/status": installed("1", "hold"), **archive("stable", "2")}))
     assert (candidates(found), found.held) == ({"tool": "2"}, ("tool",))

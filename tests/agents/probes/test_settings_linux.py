@@ -20,6 +20,7 @@ from secmon_agent.probes.host_linux import host_linux
 from secmon_agent.probes.os_linux import os_linux
 from secmon_agent.probes.password_policy_linux import password_policy
 from secmon_agent.probes.placeholders import meaningful
+from secmon_agent.probes.remote_access_linux import remote_access
 from secmon_agent.probes.screen_lock_linux import screen_lock
 from secmon_agent.probes.services_systemd import services
 from secmon_agent.probes.time_sync_linux import time_sync
@@ -195,6 +196,18 @@ def test_it_sees_whether_records_are_sent_on(line: str, expected: bool, make_hos
 )
 def test_it_reads_spans_of_systemd(text: str, expected: int) -> None:
     assert span_s(text) == expected
+
+
+@pytest.mark.parametrize(("pid", "running", "client"), [(1, False, "none"), (77, UNSET, UNSET)])
+def test_where_processes_are_hidden_it_does_not_say_that_none_runs(
+    pid: int, running: object, client: object, make_host: Make
+) -> None:
+    files = {f"/proc/{pid}/comm": "x\n", "/usr/sbin/sshd": "", "/etc/ssh/sshd_config": "", "/usr/sbin/auditd": ""}
+    host = make_host(files)
+    ssh = remote_access(host).ssh
+    assert not isinstance(ssh, type(UNSET))
+    assert (ssh.running, time_sync(host).client) == (running, client)
+    assert audit_log(host).auditd == ("installed" if pid == 1 else UNSET)
 
 
 def test_a_container_has_the_clock_of_its_host(make_host: Make) -> None:
