@@ -1,9 +1,9 @@
-"""What the families need of machines' facts, remembered by digest: an unchanged section is decoded once."""
+"""What the families need of machines' facts: a host that did not change is not read, a section decoded once."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,56 +31,81 @@ class Reading(Struct, frozen=True, kw_only=True):
     """What `brief` made of the facts; None unless the section is `ok` and of a shape this version can read."""
     since: datetime
     """When this answer was first seen."""
+    digest: Digest
 
 
 class Readings:
-    """Briefs by section and digest. What no machine has any more is forgotten with the next reading."""
+    """By section and host, good until the host's revision rises; briefs by digest. What no host has is forgotten."""
 
     def __init__(self) -> None:
-        self._briefs: dict[str, dict[Digest, Any]] = {}
+        self._readings: dict[str, dict[uuid.UUID, tuple[int, Reading | None]]] = {}
+        self._briefs: dict[str, dict[Digest, object]] = {}
 
-    def read(self, connection: Connection, section: str, brief: Brief) -> dict[uuid.UUID, Reading]:
-        """Readings by host, of every host that ever sent the section and still does."""
+    def read(
+        self, connection: Connection, section: str, brief: Brief, revisions: Mapping[uuid.UUID, int]
+    ) -> dict[uuid.UUID, Reading]:
+        """Readings of the hosts in `revisions` that have the section; each host with the revision of its rows."""
+        known = self._readings.get(section, {})
+        changed = [host_id for host_id, revision in revisions.items() if known.get(host_id, (None,))[0] != revision]
+        fresh = self._fresh(connection, section, brief, changed)
+        known = {
+            host_id: (revision, fresh.get(host_id)) if host_id in fresh else known[host_id]
+            for host_id, revision in revisions.items()
+        }
+        self._readings[section] = known
+        present = {host_id: reading for host_id, (_, reading) in known.items() if reading is not None}
+        used = {reading.digest for reading in present.values()}
+        self._briefs[section] = {
+            digest: made for digest, made in self._briefs.get(section, {}).items() if digest in used
+        }
+        return present
+
+    def _fresh(
+        self, connection: Connection, section: str, brief: Brief, host_ids: Sequence[uuid.UUID]
+    ) -> dict[uuid.UUID, Reading | None]:
+        """Of the hosts that changed; None for one without the section."""
+        rows = list(_rows(connection, section, host_ids))
+        briefs = self._briefs.setdefault(section, {})
+        lacking = {digest: host_id for host_id, status, digest, _ in rows if status == "ok" and digest not in briefs}
+        for digest, data in _data(connection, section, list(lacking.values())):
+            briefs[digest] = _decoded(section, data, brief)
+        fresh: dict[uuid.UUID, Reading | None] = dict.fromkeys(host_ids)
+        for host_id, status, digest, since in rows:
+            made = briefs.get(digest) if status == "ok" else None
+            fresh[host_id] = Reading(status=status, brief=made, since=since, digest=digest)
+        return fresh
+
+
+def _rows(
+    connection: Connection, section: str, host_ids: Sequence[uuid.UUID]
+) -> Iterator[tuple[uuid.UUID, str, Digest, datetime]]:
+    for start in range(0, len(host_ids), _CHUNK):
         rows = connection.execute(
             sa.select(
                 section_versions.c.host_id,
                 section_versions.c.status,
                 section_versions.c.digest,
                 section_versions.c.observed_from,
-            ).where(section_versions.c.section == section, _CURRENT)
-        ).all()
-        wanted = {row.digest for row in rows if row.status == "ok"}
-        known = self._known(connection, section, brief, wanted)
-        return {
-            row.host_id: Reading(
-                status=row.status,
-                brief=known.get(row.digest) if row.status == "ok" else None,
-                since=row.observed_from,
+            ).where(
+                section_versions.c.host_id.in_(host_ids[start : start + _CHUNK]),
+                section_versions.c.section == section,
+                _CURRENT,
             )
-            for row in rows
-        }
-
-    def _known(self, connection: Connection, section: str, brief: Brief, wanted: set[Digest]) -> Mapping[Digest, Any]:
-        before = self._briefs.get(section, {})
-        known = {digest: before[digest] for digest in wanted if digest in before}
-        for digest, data in _data(connection, section, wanted - known.keys()):
-            known[digest] = _decoded(section, data, brief)
-        self._briefs[section] = known
-        return known
+        )
+        yield from map(tuple, rows)
 
 
-def _data(connection: Connection, section: str, digests: Iterable[Digest]) -> Iterator[tuple[Digest, bytes]]:
-    ordered = sorted(digests)
-    for start in range(0, len(ordered), _CHUNK):
+def _data(connection: Connection, section: str, host_ids: Sequence[uuid.UUID]) -> Iterator[tuple[Digest, bytes]]:
+    for start in range(0, len(host_ids), _CHUNK):
         rows = connection.execute(
             sa.select(section_versions.c.digest, section_versions.c.data).where(
+                section_versions.c.host_id.in_(host_ids[start : start + _CHUNK]),
                 section_versions.c.section == section,
-                section_versions.c.digest.in_(ordered[start : start + _CHUNK]),
                 section_versions.c.data.is_not(None),
                 _CURRENT,
             )
         )
-        yield from dict(iter((row.digest, row.data) for row in rows)).items()
+        yield from map(tuple, rows)
 
 
 def _decoded(section: str, data: bytes, brief: Brief) -> object:

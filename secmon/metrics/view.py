@@ -81,10 +81,15 @@ class View:
     def problems(self) -> list[Problem]:
         return read_problems(self.connection, self.fleet.machines)
 
+    @cached_property
+    def revisions(self) -> Mapping[uuid.UUID, int]:
+        """Of the machines in use: what was read of one is good until its revision rises."""
+        return {host_id: machine.revision for host_id, machine in self.fleet.machines.items()}
+
     def readings(self, section: str, brief: Brief) -> Mapping[uuid.UUID, Reading]:
         """Of the section, by host, read once a snapshot; a section has one `brief`."""
         if section not in self._readings:
-            self._readings[section] = self.memory.readings.read(self.connection, section, brief)
+            self._readings[section] = self.memory.readings.read(self.connection, section, brief, self.revisions)
         return self._readings[section]
 
     def capped(
