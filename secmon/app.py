@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
 from secmon import certificates, judging
 from secmon.alerts.dispatch import Dispatcher
+from secmon.certificates import write_private
 from secmon.config import Config, is_loopback
 from secmon.console.app import console_app
 from secmon.errors import UsageError
@@ -82,12 +84,28 @@ def lock_folder(config: Config) -> IO[str]:
     return lock
 
 
+STARTED_FILE = "listening.json"
+
+
 class Started(Struct, frozen=True, kw_only=True):
     """Where a running collector answers."""
 
     ingest: tuple[str, int]
     console: tuple[str, int]
     console_url: str
+
+
+def _write_started(config: Config, started: Started) -> None:
+    """Beside the data: where the collector with this data answers, for commands that speak of it."""
+    write_private(config.folder / STARTED_FILE, msgspec.json.encode(started))
+
+
+def read_started(config: Config) -> Started | None:
+    """Where the collector of this data folder answers, or did when it last ran."""
+    try:
+        return msgspec.json.decode((config.folder / STARTED_FILE).read_bytes(), type=Started)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 class Collector:
@@ -127,6 +145,7 @@ class Collector:
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
 
     def start(self) -> Started:
+        """Take the rules, then let the world in."""
         now = self.clock()
         judging.sweep(self.database, self.rulebook.current, self.config, now)
         self._take_rules(now)
@@ -136,6 +155,7 @@ class Collector:
         self._dispatcher.start()
         self._watcher.start()
         self._schedule.start()
+        _write_started(self.config, self.started)
         return self.started
 
     @property

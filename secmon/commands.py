@@ -133,13 +133,14 @@ def report_monthly(options: Namespace, config: Config) -> int:
 
 
 def sign_in(options: Namespace, config: Config) -> int:
-    from secmon.app import now_utc
+    from secmon.app import now_utc, read_started
     from secmon.console.sign_in import new_link
 
     host = config.console.address.rpartition(":")[0].strip("[]")
-    scheme = "http" if is_loopback(host) else "https"
+    started = read_started(config)
+    url = started.console_url if started else f"{'http' if is_loopback(host) else 'https'}://{config.console.address}"
     with _opened(config) as database:
-        _say(new_link(database, now_utc(), f"{scheme}://{config.console.address}"))
+        _say(new_link(database, now_utc(), url))
     return 0
 
 
@@ -158,7 +159,7 @@ def enroll(options: Namespace, config: Config) -> int:
     import ipaddress
 
     from secmon import certificates
-    from secmon.app import now_utc
+    from secmon.app import now_utc, read_started
     from secmon.ingest.enrollment import new_token
 
     if options.zone is not None and config.zones and config.zone(options.zone) is None:
@@ -176,7 +177,12 @@ def enroll(options: Namespace, config: Config) -> int:
                 connection, now=now, actor=_actor(), uses=options.uses, valid_for=timedelta(days=options.days),
                 zone=options.zone, role=options.role, networks=options.network,
             )  # fmt: skip
-    port = int(config.ingest.address.rpartition(":")[2])
+    started = None if options.ingest else read_started(config)
+    if started is not None and not config.ingest.name:
+        host = f"[{started.ingest[0]}]" if ":" in started.ingest[0] else started.ingest[0]
+        address = f"{host}:{started.ingest[1]}"
+        config = msgspec.structs.replace(config, ingest=msgspec.structs.replace(config.ingest, address=address))
+    port = started.ingest[1] if started else int(config.ingest.address.rpartition(":")[2])
     invitation = Invitation(
         host=certificates.advertised_name(config), port=port, ca_sha256=hashlib.sha256(found.ca_der).digest(),
         token=token,

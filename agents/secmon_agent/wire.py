@@ -38,6 +38,7 @@ MAX_BODY_S: Final = 20.0
 """Seconds from the first to the last byte of a body."""
 MAX_SECTIONS: Final = 64
 MAX_REASON_CHARS: Final = 500
+MAX_VITALS: Final = 32
 MIN_INTERVAL_S: Final = 60
 MAX_INTERVAL_S: Final = 86_400
 
@@ -98,7 +99,7 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent_version: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     sections: dict[SectionName, Section] | UnsetType = UNSET
     """Every section of the machine; data only where the collector may lack it. A name that is missing is gone."""
-    vitals: dict[str, float] | UnsetType = UNSET
+    vitals: Annotated[dict[Annotated[str, Meta(max_length=64)], float], Meta(max_length=MAX_VITALS)] | UnsetType = UNSET
     """Volatile numbers, outside every digest."""
     rejected: int | UnsetType = UNSET
     """Reports that the collector refused for good and that lie in the agent's `rejected/`."""
@@ -375,6 +376,7 @@ PROBLEM_PREFIX: Final = "urn:secmon:problem:"
 PROBLEMS: Final[dict[str, str]] = {
     "malformed": "The message cannot be read",
     "too-large": "The message is over a limit",
+    "slow": "The message took too long to arrive",
     "unknown-key": "This key is not enrolled here",
     "revoked-key": "This key has been revoked",
     "bad-signature": "The signature does not match",

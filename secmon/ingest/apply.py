@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from secmon.ingest.sections import lacking, store_sections
 from secmon.ingest.streams import corrected, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
 from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
+from secmon_agent import wire
 
 CLAMP_TOLERANCE = timedelta(seconds=5)
 """A correction of the observed time beyond this is shown as clamped."""
@@ -183,6 +185,7 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
             contacts.c.stream,
             contacts.c.sequence,
             contacts.c.observed_at,
+            contacts.c.vitals,
         )
         .select_from(agent_keys)
         .join(agents, agents.c.agent_id == agent_keys.c.agent_id)
@@ -212,7 +215,7 @@ _touch_statement = (
     .values({
         name: sa.bindparam(f"b_{name}")
         for name in ("sequence", "observed_at", "received_at", "collected_at", "offset_s", "clamped", "interval_s",
-                     "boot_id")
+                     "boot_id", "vitals")
     })
 )  # fmt: skip
 
@@ -220,7 +223,7 @@ _touch_statement = (
 def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -> None:
     rows = []
     for admitted, host in beats:
-        values = _contact_values(admitted, corrected(admitted, host.observed_at))
+        values = _contact_values(host, admitted, corrected(admitted, host.observed_at))
         rows.append(
             {f"b_{name}": value for name, value in values.items() if name != "stream"} | {"b_host_id": host.host_id}
         )
@@ -230,22 +233,20 @@ def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -
 def _contact(connection: Connection, host: Row[Any], admitted: Admitted, observed_at: datetime | None) -> None:
     """Note that the machine spoke; `observed_at` None: but what is known of it is not confirmed."""
     report = admitted.report
-    values = _contact_values(admitted, observed_at or host.observed_at or corrected(admitted, None))
+    values = _contact_values(host, admitted, observed_at or host.observed_at or corrected(admitted, None))
     for name, value in (
         ("agent_version", report.agent_version),
         ("rejected", report.rejected),
     ):
         if value is not UNSET:
             values[name] = value
-    if report.vitals is not UNSET:
-        values["vitals"] = msgspec.json.encode(report.vitals).decode()
     if host.stream is None:
         connection.execute(sa.insert(contacts).values(host_id=host.host_id, **values))
     else:
         connection.execute(sa.update(contacts).where(contacts.c.host_id == host.host_id).values(**values))
 
 
-def _contact_values(admitted: Admitted, observed_at: datetime) -> dict[str, Any]:
+def _contact_values(host: Row[Any], admitted: Admitted, observed_at: datetime) -> dict[str, Any]:
     report = admitted.report
     offset = 0.0 if report.offset_s is UNSET else report.offset_s
     said = (report.collected_at - observed_at).total_seconds() + offset
@@ -259,4 +260,13 @@ def _contact_values(admitted: Admitted, observed_at: datetime) -> dict[str, Any]
         "clamped": abs(said) > CLAMP_TOLERANCE.total_seconds(),
         "interval_s": report.interval_s,
         "boot_id": report.boot_id,
+        "vitals": host.vitals if report.vitals is UNSET else _merged(host.vitals, report.vitals),
     }
+
+
+def _merged(stored: str | None, said: dict[str, float]) -> str:
+    """A heartbeat says less than a full report: what it leaves out stays as it was."""
+    before = msgspec.json.decode(stored, type=dict[str, float]) if stored else {}
+    finite = {name: value for name, value in said.items() if math.isfinite(value)}
+    merged = before | finite
+    return msgspec.json.encode(merged if len(merged) <= 2 * wire.MAX_VITALS else finite).decode()

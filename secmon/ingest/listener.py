@@ -157,7 +157,7 @@ class Listener:
                     if not message.get("more_body", False):
                         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except TimeoutError:
-            raise Refused("malformed", 400, f"the body took longer than {wire.MAX_BODY_S:.0f} s") from None
+            raise Refused("slow", 408, f"the body took longer than {wire.MAX_BODY_S:.0f} s") from None
         finally:
             self._in_flight_bytes -= size
 
@@ -189,7 +189,7 @@ async def _answer(send: Send, status: int, body: bytes, content_type: bytes, *ex
 async def _problem(send: Send, refused: Refused) -> None:
     body = wire.problem(refused.problem, refused.status, refused.detail)
     extra = [(b"retry-after", b"%d" % RETRY_AFTER_S)] if refused.status == 503 else []
-    if refused.status in (400, 401, 413, 503):
+    if refused.status in (400, 401, 408, 413, 503):
         extra.append((b"connection", b"close"))
     await _answer(send, refused.status, body, wire.PROBLEM_CONTENT_TYPE.encode(), *extra)
 

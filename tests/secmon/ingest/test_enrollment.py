@@ -1,0 +1,151 @@
+"""Who is let in: tokens, collisions, decisions of people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from secmon.app import Collector
+from secmon.ingest import enrollment
+from secmon.store.schema import audit, enrollment_tokens, host_attributes, hosts
+from secmon_agent import wire
+from tests.support.office import linux
+from tests.support.running import Answer, BareAgent, running
+
+
+@pytest.fixture
+def collector(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Collector]:
+    url = database_url if database_url.startswith("postgresql") else ""
+    with running(tmp_path_factory.mktemp("collector"), url) as up:
+        yield up
+
+
+def refused(answer: Answer) -> str:
+    assert answer.status == 403
+    return answer.problem.type.removeprefix(wire.PROBLEM_PREFIX)
+
+
+def names(collector: Collector) -> list[str]:
+    with collector.database.read() as connection:
+        return sorted(connection.execute(sa.select(hosts.c.name)).scalars())
+
+
+def test_it_enrolls_a_new_machine_into_the_tokens_zone(collector: Collector) -> None:
+    agent = BareAgent(collector, "pc1")
+
+    answer = wire.read_answer(agent.enroll().body)
+
+    assert (answer.status, answer.collector_id) == ("enrolled", collector.identity[0].bytes)
+    with collector.database.read() as connection:
+        assert connection.execute(sa.select(host_attributes.c.name, host_attributes.c.value)).all() == [
+            ("zone", "lgwan")
+        ]
+
+
+def test_it_counts_one_use_however_often_the_same_key_asks(collector: Collector) -> None:
+    agent = BareAgent(collector, "pc1")
+    token = agent.token(uses=2)
+
+    assert [agent.enroll(token).status for _ in range(3)] == [200, 200, 200]
+
+    with collector.database.read() as connection:
+        assert connection.execute(sa.select(enrollment_tokens.c.uses_left)).scalar_one() == 1
+    assert names(collector) == ["pc1"]
+
+
+def test_it_says_what_is_wrong_with_a_token(collector: Collector) -> None:
+    first, second = BareAgent(collector, "pc1"), BareAgent(collector, "pc2")
+    used = first.token()
+    assert first.enroll(used).status == 200
+
+    assert refused(second.enroll(used)) == "token-used-up"
+    assert refused(second.enroll("no-such-token-anywhere")) == "token-unknown"
+    assert refused(second.enroll(second.token(valid_for=timedelta(0)))) == "token-expired"
+    assert refused(second.enroll(second.token(networks=["192.0.2.0/24"]))) == "token-network"
+    assert names(collector) == ["pc1"]
+
+
+def test_it_keeps_only_the_hash_of_a_token(collector: Collector) -> None:
+    token = BareAgent(collector).token()
+
+    with collector.database.read() as connection:
+        kept = str(connection.execute(sa.select(enrollment_tokens)).all())
+        kept += str(connection.execute(sa.select(audit)).all())
+    assert token not in kept
+
+
+@pytest.mark.parametrize(
+    ("hostname", "fields"),
+    [("PC1", {}), ("other", {"serial": "ABC123"}), ("other", {"machine_id": b"m" * 32})],
+)
+def test_it_lets_a_colliding_machine_wait(collector: Collector, hostname: str, fields: dict[str, object]) -> None:
+    BareAgent(collector, "pc1").enroll(serial="ABC123", machine_id=b"m" * 32)
+    newcomer = BareAgent(collector, hostname)
+
+    answer = newcomer.enroll(**fields)
+
+    assert answer.status == 202
+    assert "same" in wire.read_answer(answer.body).reason
+    assert names(collector) == ["pc1"]
+    assert newcomer.send(linux()).status == 401
+
+
+def test_it_lets_an_approved_machine_go_on_as_the_host_it_was(collector: Collector) -> None:
+    old, again = BareAgent(collector, "pc1"), BareAgent(collector, "pc1")
+    old.enroll()
+    old.send(linux())
+    token = again.token()
+    again.enroll(token)
+    with collector.database.write() as connection:
+        (row,) = enrollment.pending(connection)
+        name = enrollment.approve(
+            connection, str(row.enrollment_id)[:8], as_new=False, actor="test", now=collector.clock()
+        )
+
+    assert name == "pc1"
+    assert again.enroll(token).status == 200
+    assert again.send(linux()).status == 200
+    assert old.send(linux()).status == 401
+    assert names(collector) == ["pc1"]
+
+
+def test_it_lets_an_approved_machine_in_as_a_new_host(collector: Collector) -> None:
+    BareAgent(collector, "pc1").enroll()
+    second = BareAgent(collector, "pc1")
+    second.enroll()
+    with collector.database.write() as connection:
+        (row,) = enrollment.pending(connection)
+        enrollment.approve(connection, str(row.enrollment_id), as_new=True, actor="test", now=collector.clock())
+
+    assert names(collector) == ["pc1", "pc1-2"]
+    assert second.send(linux()).status == 200
+
+
+def test_it_refuses_a_machine_that_was_turned_away(collector: Collector) -> None:
+    BareAgent(collector, "pc1").enroll()
+    second = BareAgent(collector, "pc1")
+    token = second.token()
+    second.enroll(token)
+    with collector.database.write() as connection:
+        (row,) = enrollment.pending(connection)
+        enrollment.refuse(connection, str(row.enrollment_id), reason="not ours", actor="test", now=collector.clock())
+
+    answer = second.enroll(token)
+
+    assert refused(answer) == "enrollment-refused"
+    assert answer.problem.detail == "not ours"
+
+
+def test_it_wants_the_request_signed_by_the_key_that_it_brings(collector: Collector) -> None:
+    agent, other = BareAgent(collector, "pc1"), BareAgent(collector, "pc2")
+    request = wire.EnrollmentRequest(
+        public_key=bytes(other.key.verify_key), token=agent.token(), hostname="pc1", agent_version="1", family="linux"
+    )
+
+    answer = agent.post("/v1/enrollments", wire.seal(wire.ENROLLMENT_TYPE, request, agent.key))
+
+    assert answer.status == 401
+    assert names(collector) == []
