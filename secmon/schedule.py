@@ -130,9 +130,9 @@ def _report(turn: Turn) -> str:
 
 JOBS: tuple[Job, ...] = (
     Job(name="sweep", every="day", at=time(0, 5), missed="newest", work=_sweep),
+    Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
     Job(name="retention", every="day", at=time(3, 30), missed="newest", work=_retention),
     Job(name="expiry", every="day", at=time(3, 40), missed="newest", work=_expiry),
-    Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
     Job(name="sightings", every="day", at=time(23, 50), missed="newest", work=_sightings),
 )
 

@@ -70,12 +70,12 @@ def find(connection: Connection, month: Month) -> Archived | None:
 
 
 def closing(connection: Connection, month: Month, known_at: datetime) -> datetime | None:
-    """When the month was closed, if that was before `known_at`."""
+    """When the month was closed, if that was not after `known_at`."""
     return connection.execute(
         sa.select(sa.func.min(archived_reports.c.closed_at)).where(
             archived_reports.c.kind == KIND,
             archived_reports.c.period == str(month),
-            archived_reports.c.closed_at < known_at,
+            archived_reports.c.closed_at <= known_at,
         )
     ).scalar()
 

@@ -243,6 +243,10 @@ def test_it_makes_up_for_months_that_were_missed(small_town: Office, rulebook: R
     with small_town.database.read() as connection:
         periods = connection.execute(sa.select(archived_reports.c.period).order_by(archived_reports.c.report_id))
         assert list(periods.scalars()) == ["2026-11", "2026-12", "2027-01"]
+        model = connection.execute(
+            sa.select(archived_reports.c.model).where(archived_reports.c.period == "2027-01")
+        ).scalar_one()
+    assert msgspec.json.decode(model)["corrections"]["total"] == 0
 
 
 def test_it_sweeps_what_the_clock_changes(small_town: Office, rulebook: Rulebook) -> None:

@@ -16,14 +16,19 @@ CLOSINGS = {"2026-11": datetime(2026, 12, 1, tzinfo=UTC), "2026-12": datetime(20
 
 
 @pytest.fixture
-def told(town: Town) -> Town:
+def told(small_town: Town) -> Town:
+    return _told(small_town)
+
+
+def _told(town: Town) -> Town:
     town.tell(town.add_host("pc", zone="lgwan"), datetime(2026, 11, 20, tzinfo=UTC))
     for month, closing in CLOSINGS.items():
         town.archived(month, closing)
     return town
 
 
-def test_it_chains_each_report_to_the_one_before(told: Town) -> None:
+def test_it_chains_each_report_to_the_one_before(town: Town) -> None:
+    told = _told(town)
     with told.database.read() as connection:
         first, second = connection.execute(sa.select(archived_reports).order_by(archived_reports.c.report_id)).all()
         chain = archive.verify_chain(connection)

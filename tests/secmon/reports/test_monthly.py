@@ -110,9 +110,9 @@ def test_it_compares_with_the_end_of_the_month_before(town: Town) -> None:
     assert report.corrections.total == 0
 
 
-def test_it_has_no_comparison_before_there_was_a_machine(town: Town) -> None:
-    town.tell(town.add_host("new", zone="lgwan", at=NOVEMBER), day(20))
-    report = town.monthly("2026-11", CLOSING)
+def test_it_has_no_comparison_before_there_was_a_machine(small_town: Town) -> None:
+    small_town.tell(small_town.add_host("new", zone="lgwan", at=NOVEMBER), day(20))
+    report = small_town.monthly("2026-11", CLOSING)
     assert area(report, "time").previous is None
     assert report.corrections is None
 
@@ -133,7 +133,7 @@ def test_it_prints_what_arrived_after_the_closing_as_a_correction_next_month(tow
     assert area(following, "ports").previous == Counts(failed=1)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     late=st.lists(
         st.tuples(
@@ -170,7 +170,7 @@ def _share(counts: Counts) -> float:
     return counts.passed / counts.measured if counts.measured else 0.0
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     answers=st.lists(
         st.tuples(st.sampled_from((None, 4, 12)), st.sampled_from((None, True, False))), min_size=1, max_size=4
@@ -192,41 +192,43 @@ def test_it_never_raises_a_share_because_something_became_unknown(
     assert _share(after.trend[-1].answers) <= _share(before.trend[-1].answers)
 
 
-def test_it_uses_attributes_that_held_at_the_month_end(town: Town) -> None:
-    host_id = town.add_host("moved", zone="lgwan", department="総務課", at=NOVEMBER)
-    town.tell(host_id, day(20), telnet=True)
-    with town.database.write() as connection:
+def test_it_uses_attributes_that_held_at_the_month_end(small_town: Town) -> None:
+    host_id = small_town.add_host("moved", zone="lgwan", department="総務課", at=NOVEMBER)
+    small_town.tell(host_id, day(20), telnet=True)
+    with small_town.database.write() as connection:
         set_attribute(connection, host_id, "department", "議会事務局", CLOSING - timedelta(hours=2))
-    report = town.monthly("2026-11", CLOSING)
+    report = small_town.monthly("2026-11", CLOSING)
     assert report.failing[0].machine.department == "総務課"
 
 
-def test_it_asks_for_the_worst_three_things_first(town: Town) -> None:
-    hosts = [town.add_host(f"pc{number}", zone="lgwan", department="総務課", at=NOVEMBER) for number in range(4)]
-    town.tell(hosts[0], day(3), telnet=True)
-    town.tell(hosts[1], day(28), length=4, synchronized=False)
-    town.tell(hosts[2], day(28), length=4)
-    report = town.monthly("2026-11", CLOSING)
+def test_it_asks_for_the_worst_three_things_first(small_town: Town) -> None:
+    hosts = [small_town.add_host(f"pc{number}", zone="lgwan", department="総務課", at=NOVEMBER) for number in range(4)]
+    small_town.tell(hosts[0], day(3), telnet=True)
+    small_town.tell(hosts[1], day(28), length=4, synchronized=False)
+    small_town.tell(hosts[2], day(28), length=4)
+    report = small_town.monthly("2026-11", CLOSING)
     assert [(each.kind, each.check) for each in report.decisions] == [
         ("fix", "ports.telnet"), ("find", ""), ("fix", "password.length"),
     ]  # fmt: skip
     assert report.decisions[0].overdue == 1
-    assert report.decisions[0].due_at == Month(year=2026, month=12).ends(town.config.tz) - timedelta(microseconds=1)
+    assert report.decisions[0].due_at == Month(year=2026, month=12).ends(small_town.config.tz) - timedelta(
+        microseconds=1
+    )
     assert report.decisions[2].departments == ("総務課",)
 
 
-def test_it_marks_a_month_in_progress_and_does_not_archive_it(town: Town) -> None:
-    town.tell(town.add_host("pc", zone="lgwan", at=NOVEMBER), day(20))
-    archived = town.archived("2026-11", day(24))
+def test_it_marks_a_month_in_progress_and_does_not_archive_it(small_town: Town) -> None:
+    small_town.tell(small_town.add_host("pc", zone="lgwan", at=NOVEMBER), day(20))
+    archived = small_town.archived("2026-11", day(24))
     assert archived.report.interim
     assert archived.hash is None
-    with town.database.read() as connection:
+    with small_town.database.read() as connection:
         assert archive.find(connection, Month(year=2026, month=11)) is None
-    assert not town.monthly("2026-11", CLOSING).interim
+    assert not small_town.monthly("2026-11", CLOSING).interim
 
 
-def test_it_describes_an_office_without_machines(town: Town) -> None:
-    report = town.monthly("2026-11", CLOSING)
+def test_it_describes_an_office_without_machines(small_town: Town) -> None:
+    report = small_town.monthly("2026-11", CLOSING)
     assert report.coverage.machines == 0
     assert (report.areas, report.decisions, report.trend) == ((), (), ())
 
