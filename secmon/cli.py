@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import NoReturn, TypeAlias
 
 import msgspec
 
-from secmon import __version__, commands, config
+from secmon import __version__, config
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 
@@ -31,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     )
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    handler: Handler = options.handler
     try:
-        sys.exit(handler(options, _settings(options)))
+        settings = _settings(options)
+        sys.exit(_handler(options.handler)(options, settings))
     except UsageError as error:
         _end(str(error), 2)
     except Failure as error:
@@ -43,6 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _handler(name: str) -> Handler:
+    """`module.function` below `secmon.commands`; imported now, so that each command loads only what it needs."""
+    module, _, function = name.partition(".")
+    found: Handler = getattr(importlib.import_module(f"secmon.commands.{module}"), function)
+    return found
 
 
 def _end(message: str, status: int) -> NoReturn:
@@ -97,23 +105,23 @@ def _add_running(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     listening.add_argument("--console", metavar="ADDRESS:PORT", help="pages and /metrics (default: 127.0.0.1:8080)")
     up = commands_.add_parser("up", parents=[shared, listening], help="collector and an agent for this machine")
     up.add_argument("--once", action="store_true", help="end when the table is printed")
-    up.set_defaults(handler=commands.up)
+    up.set_defaults(handler="running.up")
     serve = commands_.add_parser("serve", parents=[shared, listening], help="the collector of an installation")
-    serve.set_defaults(handler=commands.serve)
+    serve.set_defaults(handler="running.serve")
     settings = commands_.add_parser("config", help="settings").add_subparsers(required=True, metavar="ACTION")
     check = settings.add_parser("check", parents=[shared], help="read the settings and say what is wrong")
-    check.set_defaults(handler=commands.config_check)
+    check.set_defaults(handler="running.config_check")
 
 
 def _add_judging(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     inspect = commands_.add_parser("inspect", parents=[shared], help="judge this machine, or a facts file, once")
     inspect.add_argument("facts", nargs="?", metavar="FACTS.json", help="what `secmon-agent facts` printed elsewhere")
     inspect.add_argument("--json", action="store_true", help="for programs")
-    inspect.set_defaults(handler=commands.inspect)
+    inspect.set_defaults(handler="judging.inspect")
     rules = commands_.add_parser("rules", help="rules").add_subparsers(required=True, metavar="ACTION")
     check = rules.add_parser("check", parents=[shared], help="validate a rules folder")
     check.add_argument("folder", nargs="?", metavar="DIR", help="default: the rules in force")
-    check.set_defaults(handler=commands.rules_check)
+    check.set_defaults(handler="judging.rules_check")
 
 
 def _add_people(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
@@ -121,12 +129,12 @@ def _add_people(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     monthly = report.add_parser("monthly", parents=[shared], help="the monthly compliance report")
     monthly.add_argument("--month", required=True, metavar="YYYY-MM")
     monthly.add_argument("--out", required=True, metavar="DIR")
-    monthly.set_defaults(handler=commands.report_monthly)
+    monthly.set_defaults(handler="people.report_monthly")
     sign_in = commands_.add_parser("sign-in", parents=[shared], help="a one-time link to the console")
-    sign_in.set_defaults(handler=commands.sign_in)
+    sign_in.set_defaults(handler="people.sign_in")
     mail = commands_.add_parser("mail", help="mail").add_subparsers(required=True, metavar="ACTION")
     test = mail.add_parser("test", parents=[shared], help="send a test mail to every recipient")
-    test.set_defaults(handler=commands.mail_test)
+    test.set_defaults(handler="people.mail_test")
 
 
 def _add_machines(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
@@ -137,32 +145,32 @@ def _add_machines(commands_: _Commands, shared: argparse.ArgumentParser) -> None
     enroll.add_argument("--days", type=_positive, default=7, metavar="N", help="valid for (default: 7)")
     enroll.add_argument("--network", action="append", default=[], metavar="CIDR", help="only from here; repeatable")
     enroll.add_argument("--ingest", metavar="ADDRESS:PORT", help="where agents report (default: 127.0.0.1:8443)")
-    enroll.set_defaults(handler=commands.enroll)
+    enroll.set_defaults(handler="machines.enroll")
     enrollment = commands_.add_parser("enrollment", help="machines that wait").add_subparsers(
         required=True, metavar="ACTION"
     )
     waiting = enrollment.add_parser("list", parents=[shared], help="who waits, and why")
-    waiting.set_defaults(handler=commands.enrollment_list)
+    waiting.set_defaults(handler="machines.enrollment_list")
     approve = enrollment.add_parser("approve", parents=[shared], help="let a machine in")
     approve.add_argument("id")
     approve.add_argument("--as-new", action="store_true", help="as a host of its own, not the one it collides with")
-    approve.set_defaults(handler=commands.enrollment_approve)
+    approve.set_defaults(handler="machines.enrollment_approve")
     refuse = enrollment.add_parser("refuse", parents=[shared], help="turn a machine away")
     refuse.add_argument("id")
     refuse.add_argument("--reason", default="refused by the administrator")
-    refuse.set_defaults(handler=commands.enrollment_refuse)
+    refuse.set_defaults(handler="machines.enrollment_refuse")
     host = commands_.add_parser("host", help="machines").add_subparsers(required=True, metavar="ACTION")
-    host.add_parser("list", parents=[shared], help="all machines").set_defaults(handler=commands.host_list)
+    host.add_parser("list", parents=[shared], help="all machines").set_defaults(handler="machines.host_list")
     change = host.add_parser("set", parents=[shared], help="say what a machine is")
     change.add_argument("host")
     for name in ("zone", "department", "role", "location", "contact", "asset-number"):
         change.add_argument(f"--{name}", metavar="TEXT", help="empty text takes it away" if name == "zone" else None)
-    change.set_defaults(handler=commands.host_set)
+    change.set_defaults(handler="machines.host_set")
     agent = commands_.add_parser("agent", help="agents").add_subparsers(required=True, metavar="ACTION")
     revoke = agent.add_parser("revoke", parents=[shared], help="refuse a machine's reports from now on")
     revoke.add_argument("host")
     revoke.add_argument("--reason", default="revoked by the administrator")
-    revoke.set_defaults(handler=commands.agent_revoke)
+    revoke.set_defaults(handler="machines.agent_revoke")
 
 
 def _positive(text: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 from secmon_agent import cli
 
 
-def spawn(*arguments: str, state_dir: Path) -> BaseProcess:
-    """Run the command `secmon-agent` with these arguments beside us; it ends with us."""
+def spawn(*arguments: str, state_dir: Path, log: Path) -> BaseProcess:
+    """Run the command `secmon-agent` with these arguments beside us; it ends with us. What it says goes to `log`."""
     process = multiprocessing.get_context("spawn").Process(
-        target=_main, args=(["--state-dir", str(state_dir), *arguments],), name="secmon-agent", daemon=True
+        target=_main, args=(["--state-dir", str(state_dir), *arguments], log), name="secmon-agent", daemon=True
     )
     process.start()
     return process
@@ -30,8 +29,9 @@ def end(process: BaseProcess) -> None:
         process.join()
 
 
-def _main(arguments: list[str]) -> None:
-    """In the child. Ctrl-C is the parent's business, which then ends this process; so is what it would print."""
+def _main(arguments: list[str], log: Path) -> None:
+    """In the child. Ctrl-C is the parent's business, which then ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+    said = log.open("a", encoding="utf-8", buffering=1)
+    with said, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         cli.main(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import socket
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -63,7 +64,7 @@ def up(config: Config, language: Language, *, once: bool = False) -> int:
         if agent is not None:
             local_agent.end(agent)
         collector.stop()
-    notes.print(_words(language)["stopped"].format(folder=config.folder))
+    notes.print(_words(language)["stopped"].format(folder=config.folder), soft_wrap=True)
     return 0
 
 
@@ -75,7 +76,7 @@ def _start_agent(collector: Collector, started: Started) -> BaseProcess:
     state_dir = collector.config.folder / "agent"
     if agent_identity.load(state_dir) is None:
         _enroll(collector, started, state_dir)
-    return local_agent.spawn("run", "--now", state_dir=state_dir)
+    return local_agent.spawn("run", "--now", state_dir=state_dir, log=_log(collector))
 
 
 def _enroll(collector: Collector, started: Started, state_dir: Path) -> None:
@@ -91,12 +92,18 @@ def _enroll(collector: Collector, started: Started, state_dir: Path) -> None:
     file = collector.config.folder / "enrollment-string"
     write_private(file, f"{invitation}\n".encode())
     try:
-        process = local_agent.spawn("enroll", "--string-file", str(file), state_dir=state_dir)
+        log = _log(collector)
+        process = local_agent.spawn("enroll", "--string-file", str(file), state_dir=state_dir, log=log)
         process.join(timeout=60)
         if process.exitcode != 0:
-            raise Failure("the agent of this machine could not enroll; its message stands above")
+            said = log.read_text(encoding="utf-8").splitlines()[-1:]
+            raise Failure(f"the agent of this machine could not enroll: {' '.join(said) or f'see {log}'}")
     finally:
         file.unlink(missing_ok=True)
+
+
+def _log(collector: Collector) -> Path:
+    return collector.config.folder / "agent.log"
 
 
 def _own_host(collector: Collector) -> UUID | None:
@@ -161,7 +168,10 @@ def _where_to_look(collector: Collector, started: Started, terminal: Terminal, l
         (words["metrics"], f"{started.console_url}/metrics"),
         (words["data"], str(folder.resolve())),
         (words["mail"], collector.config.mail.host or str((folder / "mail").resolve())),
-        (words["enroll"], f"secmon enroll --data-dir {folder}"),
+        (
+            words["enroll"],
+            f"{sys.argv[0] if Path(sys.argv[0]).name == 'secmon' else 'secmon'} enroll --data-dir {folder}",
+        ),
     ]
     terminal.print()
     width = max(_columns(label) for label, _ in lines)
@@ -182,7 +192,7 @@ def _words(language: Language) -> dict[str, Any]:
 _JA = {
     "looking": "この端末を調べています…",
     "agent_gone": "エージェントが終了したため、再起動します。",
-    "stopped": "終了しました。データは {folder} に残っています。もう一度 make up を実行すると続きから始まります。",
+    "stopped": "終了しました。データは {folder} に残っています。もう一度起動すると続きから始まります。",
     "page": "画面（15分以内に1回だけ開けます）",
     "metrics": "Prometheus 用の数値",
     "data": "データの保存先",
@@ -193,7 +203,7 @@ _JA = {
 _EN = {
     "looking": "Looking at this machine …",
     "agent_gone": "The agent ended; starting it again.",
-    "stopped": "Stopped. The data stays in {folder}; another make up continues with it.",
+    "stopped": "Stopped. The data stays in {folder}; starting again continues with it.",
     "page": "Page (opens once, within 15 minutes)",
     "metrics": "Numbers for Prometheus",
     "data": "Data folder",
