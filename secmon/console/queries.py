@@ -17,14 +17,17 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
-from secmon.evaluate.areas import AREAS
-from secmon.evaluate.model import SEVERITIES, WORST_FIRST, Severity, Status
-from secmon.store.schema import assets, contacts, findings, host_assets, host_attributes, hosts, results
+from secmon.console import answers
+from secmon.console.answers import AreaAnswers, FleetAnswers
+from secmon.evaluate.model import SEVERITIES, Severity
+from secmon.store.schema import assets, contacts, findings, host_assets, host_attributes, hosts
 
 if TYPE_CHECKING:
     from secmon.evaluate.ruleset import RuleSet
 
 Contact = Literal["reporting", "silent", "never_reported"]
+CONTACTS: Final[tuple[Contact, ...]] = ("reporting", "silent", "never_reported")
+_MOST_FAILED: Final = 5
 UNSET_VALUE: Final = "-"
 """As a filter: machines that have no zone, or no department."""
 
@@ -67,13 +70,6 @@ class HostSummary(Struct, frozen=True, kw_only=True):
     """Checks that have no answer at present."""
 
 
-class AreaAnswers(Struct, frozen=True, kw_only=True):
-    """Machines by their worst answer in an area."""
-
-    area: str
-    hosts: dict[Status, int]
-
-
 class Fleet(Struct, frozen=True, kw_only=True):
     hosts: tuple[HostSummary, ...]
     """Worst first."""
@@ -92,17 +88,14 @@ class Fleet(Struct, frozen=True, kw_only=True):
 
 
 def fleet(connection: Connection, choice: Choice, config: Config, rules: RuleSet, now: datetime) -> Fleet:
-    scope = _scope(choice)
-    rows = _summaries(connection, scope, config, rules, now)
+    rows, found = _machines(connection, choice, config, rules, now)
     by_attribute = _attribute_values(connection)
     return Fleet(
         hosts=rows,
-        contact={
-            state: sum(row.contact == state for row in rows) for state in ("reporting", "silent", "never_reported")
-        },
+        contact=dict.fromkeys(CONTACTS, 0) | Counter(row.contact for row in rows),
         findings={severity: sum(row.findings[severity] for row in rows) for severity in SEVERITIES},
-        areas=_areas(connection, scope, rules, len(rows)),
-        failing_checks=_failing_checks(connection, scope, rules),
+        areas=found.areas,
+        failing_checks=tuple(sorted(found.failing.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_FAILED]),
         zones=by_attribute["zone"],
         departments=by_attribute["department"],
         registered=_registered(connection),
@@ -114,22 +107,19 @@ def machines(
     connection: Connection, choice: Choice, config: Config, rules: RuleSet, now: datetime
 ) -> tuple[HostSummary, ...]:
     """The machines chosen, worst first."""
-    return _summaries(connection, _scope(choice), config, rules, now)
+    return _machines(connection, choice, config, rules, now)[0]
 
 
-def _summaries(
-    connection: Connection, scope: sa.Select[tuple[uuid.UUID]], config: Config, rules: RuleSet, now: datetime
-) -> tuple[HostSummary, ...]:
-    open_findings = _count_findings(connection, scope)
-    unknown = _count_unknown(connection, scope, rules)
+def _machines(
+    connection: Connection, choice: Choice, config: Config, rules: RuleSet, now: datetime
+) -> tuple[tuple[HostSummary, ...], FleetAnswers]:
+    chosen = connection.execute(_host_rows(_scope(choice))).all()
+    found = answers.read(connection, [row.host_id for row in chosen], rules)
+    open_findings = _count_findings(connection)
     rows = [
-        _summary(
-            row, config, now, open_findings.get(row.host_id, {}),
-            len(rules.checks) if row.observed_at is None else unknown.get(row.host_id, 0),
-        )
-        for row in connection.execute(_host_rows(scope))
-    ]  # fmt: skip
-    return tuple(sorted(rows, key=_worst_first))
+        _summary(row, config, now, open_findings.get(row.host_id, {}), found.unknown[row.host_id]) for row in chosen
+    ]
+    return tuple(sorted(rows, key=_worst_first)), found
 
 
 def worst_findings(connection: Connection, host_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Worst]:
@@ -236,77 +226,16 @@ def _worst_first(row: HostSummary) -> tuple[object, ...]:
     )
 
 
-def _count_findings(connection: Connection, scope: sa.Select[tuple[uuid.UUID]]) -> dict[uuid.UUID, dict[Severity, int]]:
+def _count_findings(connection: Connection) -> dict[uuid.UUID, dict[Severity, int]]:
     query = (
         sa.select(findings.c.host_id, findings.c.severity, sa.func.count())
-        .where(findings.c.resolved_at.is_(None), findings.c.host_id.in_(scope))
+        .where(findings.c.resolved_at.is_(None))
         .group_by(findings.c.host_id, findings.c.severity)
     )
     counts: dict[uuid.UUID, dict[Severity, int]] = {}
     for host_id, severity, count in connection.execute(query):
         counts.setdefault(host_id, {})[severity] = count
     return counts
-
-
-def _count_unknown(connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet) -> dict[uuid.UUID, int]:
-    query = (
-        sa.select(results.c.host_id, sa.func.count().label("unknown"))
-        .where(_present(rules), results.c.status == "unknown", results.c.host_id.in_(scope))
-        .group_by(results.c.host_id)
-    )
-    return {row.host_id: row.unknown for row in connection.execute(query)}
-
-
-def _present(rules: RuleSet) -> sa.ColumnElement[bool]:
-    """Present results of the rules in force."""
-    return sa.and_(results.c.observed_to.is_(None), results.c.check_id.in_(sorted(rules.checks)))
-
-
-def _areas(
-    connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet, machines: int
-) -> tuple[AreaAnswers, ...]:
-    """A machine that lacks the answer of any check of an area is unknown there, unless it fails another."""
-    sizes = Counter(check.area for check in rules.checks.values())
-    if not sizes:
-        return ()
-    area = sa.case({check.id: check.area for check in rules.checks.values()}, value=results.c.check_id).label("area")
-    rank = sa.case({status: place for place, status in enumerate(WORST_FIRST)}, value=results.c.status)
-    per_host = (
-        sa.select(area, sa.func.min(rank).label("worst"), sa.func.count().label("answers"))
-        .where(_present(rules), results.c.host_id.in_(scope))
-        .group_by(results.c.host_id, area)
-        .subquery()
-    )
-    columns = (per_host.c.area, per_host.c.worst, per_host.c.answers)
-    counts: dict[str, Counter[Status]] = {name: Counter() for name in sizes}
-    for name, worst, answers, count in connection.execute(sa.select(*columns, sa.func.count()).group_by(*columns)):
-        complete = answers == sizes[name] or worst == WORST_FIRST.index("fail")
-        counts[name][WORST_FIRST[worst] if complete else "unknown"] += count
-    for answered in counts.values():
-        answered["unknown"] += machines - answered.total()
-    return tuple(
-        AreaAnswers(area=name, hosts={status: counts[name][status] for status in WORST_FIRST})
-        for name in sorted(sizes, key=_place_of)
-    )
-
-
-def _place_of(area: str) -> int:
-    names = list(AREAS)
-    return names.index(area) if area in names else len(names)
-
-
-def _failing_checks(
-    connection: Connection, scope: sa.Select[tuple[uuid.UUID]], rules: RuleSet, limit: int = 5
-) -> tuple[tuple[str, int], ...]:
-    count = sa.func.count()
-    query = (
-        sa.select(results.c.check_id, count)
-        .where(_present(rules), results.c.status == "fail", results.c.host_id.in_(scope))
-        .group_by(results.c.check_id)
-        .order_by(count.desc(), results.c.check_id)
-        .limit(limit)
-    )
-    return tuple((check, number) for check, number in connection.execute(query))
 
 
 def _attribute_values(connection: Connection) -> dict[str, tuple[str, ...]]:
