@@ -22,6 +22,7 @@ from secmon.metrics.exposition import Exposition
 from secmon.metrics.runtime import OUTCOMES, Runtime
 from secmon.metrics.text import compress
 from secmon.store.database import Database
+from secmon.store.schema import jobs
 from secmon_agent import facts
 from tests.secmon.metrics.page import Holder, Page, exposition
 from tests.support.office import START, Office, linux
@@ -76,13 +77,15 @@ def test_it_loses_only_the_family_that_fails(office: Office, caplog: pytest.LogC
     with office.database.write() as connection:
         connection.execute(sa.text("DROP TABLE dispatches"))
         connection.execute(sa.text("DROP TABLE deliveries"))
+        connection.execute(sa.insert(jobs).values(job="sweep", period="2026-11-02", finished_at=START))
     with caplog.at_level(logging.ERROR):
         seen = Page(exposition(office, lambda: START).render("")[0])
     assert "family notifications is left out" in caplog.text
     assert not seen.of("notifications_total")
     assert seen.value("check_hosts", check="support.os", zone="lgwan", status="fail") == 1
-    assert seen.of("task_last_success_timestamp_seconds") == []
-    assert seen.of("series_folded"), "families after the failing one are there, too"
+    after = seen.value("task_last_success_timestamp_seconds", task="sweep")
+    assert after == START.timestamp(), "a family that reads the database after the failing one"
+    assert seen.of("series_folded")
     assert seen.value("build_info", version=secmon.__version__) == 1
 
 
