@@ -198,7 +198,8 @@ class Collector:
             self.rulebook,
             self.runtime,
             self.clock,
-            certificates={"server": self.certificates.certificate},
+            certificates=self.certificates.files(),
+            frameworks=lambda: self.rulebook.rules.frameworks,
         )
         return console_app(
             self.database,

@@ -33,6 +33,7 @@ class Certificates(Struct, frozen=True, kw_only=True):
 
     certificate: Path
     key: Path
+    ca: Path
     ca_der: bytes
     own: bool
     """The office brought its own; it is never replaced by us."""
@@ -47,6 +48,10 @@ class Certificates(Struct, frozen=True, kw_only=True):
     def load(self, context: ssl.SSLContext) -> None:
         """Into a context that is in use, too: new connections get the new certificate."""
         context.load_cert_chain(self.certificate, self.key)
+
+    def files(self) -> dict[str, Path]:
+        """PEM files by what they are used for."""
+        return {"server": self.certificate, "ca": self.ca}
 
     def expires_at(self) -> datetime:
         return x509.load_pem_x509_certificate(self.certificate.read_bytes()).not_valid_after_utc
@@ -69,7 +74,9 @@ def ensure(config: Config, now: datetime) -> Certificates:
     certificate, key = folder / "server.pem", folder / "server.key"
     if not _is_good(certificate, key, ca, names, now):
         _make_server(certificate, key, ca, ca_key, names, now)
-    return Certificates(certificate=certificate, key=key, ca_der=ca.public_bytes(serialization.Encoding.DER), own=False)
+    return Certificates(
+        certificate=certificate, key=key, ca=ca_file, ca_der=ca.public_bytes(serialization.Encoding.DER), own=False
+    )
 
 
 def advertised_name(config: Config) -> str:
@@ -92,7 +99,7 @@ def _own(config: Config) -> Certificates:
     certificate, key, ca = (Path(getattr(config.ingest, name)) for name in ("certificate", "key", "ca"))
     try:
         ca_der = x509.load_pem_x509_certificate(ca.read_bytes()).public_bytes(serialization.Encoding.DER)
-        found = Certificates(certificate=certificate, key=key, ca_der=ca_der, own=True)
+        found = Certificates(certificate=certificate, key=key, ca=ca, ca_der=ca_der, own=True)
         found.context()
     except (OSError, ValueError) as error:
         raise UsageError(f"ingest.certificate, key or ca cannot be used: {error}") from None

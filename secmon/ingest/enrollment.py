@@ -233,11 +233,11 @@ def pending(connection: Connection) -> list[Row[Any]]:
 def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: str, now: datetime) -> str:
     """Let a waiting machine in: as the host it collides with (history goes on), or as a new one. Returns its name."""
     row = _waiting(connection, enrollment_id)
-    token = connection.execute(
+    token = connection.execute(  # None: it expired long ago and was removed
         sa.select(enrollment_tokens).where(enrollment_tokens.c.token_hash == row.token_hash)
-    ).one()
+    ).first()
     if as_new:
-        attributes = {name: value for name in ("zone", "role") if (value := getattr(token, name)) is not None}
+        attributes = {name: value for name in ("zone", "role") if (value := getattr(token, name, None)) is not None}
         host_id = create_host(
             connection, hostname=row.hostname, now=now, machine_id=row.machine_id, serial=row.serial,
             attributes=attributes,
@@ -249,7 +249,7 @@ def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: 
             .where(hosts.c.host_id == host_id)
             .values(machine_id=row.machine_id, serial=row.serial, hostname=row.hostname)
         )
-    _speak_for(connection, host_id, row.key_id, row.public_key, token.sections, now)
+    _speak_for(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
     _settle(connection, row, "enrolled", actor, now, host_id=host_id)
     return str(connection.execute(sa.select(hosts.c.name).where(hosts.c.host_id == host_id)).scalar_one())
 

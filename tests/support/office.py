@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from nacl.signing import SigningKey
 
 from secmon.config import Config, Zone
@@ -135,7 +135,7 @@ class Office:
             state=wire.state_digest(speaker.sections),
             offset_s=0.0,
             agent_version="0.1.0",
-            **({} if sections is None else {"sections": dict(sections)}),
+            sections=UNSET if sections is None else dict(sections),
         )
         key = KeyRing(self.database).find(wire.key_id(bytes(speaker.key.verify_key)))
         assert key is not None
@@ -152,7 +152,7 @@ class Office:
         return outcome
 
 
-def linux(version: str = "12", **other: object) -> dict[str, Struct]:
+def linux(version: str = "12", /, **other: object) -> dict[str, Struct]:
     """Sections of a small, well-kept Debian server; `other` replaces or adds sections."""
     sections: dict[str, Struct] = {
         "os": facts.Os(family="linux", id="debian", name=f"Debian GNU/Linux {version}", version=version),

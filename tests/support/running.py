@@ -87,7 +87,7 @@ class BareAgent:
         with self.collector.database.write() as connection:
             return new_token(connection, now=self.collector.clock(), actor="test", **given)  # type: ignore[arg-type]
 
-    def enroll(self, token: str | None = None, **fields: object) -> Answer:
+    def enroll(self, token: str | None = None, /, **fields: object) -> Answer:
         request = wire.EnrollmentRequest(
             public_key=bytes(self.key.verify_key),
             token=token or self.token(),
