@@ -121,7 +121,7 @@ class Applier:
         revision = host.revision + 1
         observed_at = corrected(admitted, host.observed_at)
         if host.judged_ruleset not in (None, self._rules.version):  # new rules speak about the old facts first
-            self._judge(connection, host, revision, "rules", observed_at, admitted.received_at, None)
+            self._judge(connection, host, revision, "rules", admitted.received_at, admitted.received_at, None)
             revision += 1
         if report.sections is UNSET:
             changed: frozenset[str] = frozenset()
@@ -179,9 +179,14 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
     query = (
         sa.select(
             agent_keys.c.key_id,
-            agent_keys.c.revoked_at.label("key_revoked_at"),
-            agents.c.revoked_at.label("agent_revoked_at"),
-            hosts,
+            sa.or_(agent_keys.c.revoked_at.is_not(None), agents.c.revoked_at.is_not(None)).label("revoked"),
+            hosts.c.retired_at.is_not(None).label("retired"),
+            hosts.c.host_id,
+            hosts.c.revision,
+            hosts.c.state,
+            hosts.c.resyncing,
+            hosts.c.judged_state,
+            hosts.c.judged_ruleset,
             contacts.c.stream,
             contacts.c.sequence,
             contacts.c.observed_at,
@@ -194,7 +199,7 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
         .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
         .where(agent_keys.c.key_id.in_(key_ids))
         .order_by(hosts.c.host_id)
-        .with_for_update(of=hosts)
+        .with_for_update(of=hosts, key_share=True)
     )
     return {row.key_id: row for row in connection.execute(query)}
 
@@ -202,9 +207,9 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
 def _refuse(host: Row[Any] | None) -> Refused | None:
     if host is None:
         return Refused("unknown-key", 401)
-    if host.key_revoked_at is not None or host.agent_revoked_at is not None:
+    if host.revoked:
         return Refused("revoked-key", 401)
-    if host.retired_at is not None:
+    if host.retired:
         return Refused("revoked-key", 401, "the host is retired")
     return None
 
