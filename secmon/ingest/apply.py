@@ -16,14 +16,18 @@ from sqlalchemy.engine import Connection, Row
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
 from secmon.ingest.admission import Admitted, Refused
-from secmon.ingest.sections import lacking, store_sections
-from secmon.ingest.streams import corrected, open_stream, place, remember
+from secmon.ingest.sections import lacking, legible, store_sections
+from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
 from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
 from secmon_agent import wire
 
 CLAMP_TOLERANCE = timedelta(seconds=5)
 """A correction of the observed time beyond this is shown as clamped."""
+
+
+MAX_COUNT = 2**31 - 1
+"""What a column of the database holds; a machine may say anything."""
 
 
 class Applied(Struct, frozen=True, kw_only=True):
@@ -119,7 +123,7 @@ class Applier:
         """The report is the newest of its host: bring the host to what it says."""
         report = admitted.report
         revision = host.revision + 1
-        observed_at = corrected(admitted, host.observed_at)
+        observed_at = corrected(admitted, host.observed_at or _created_at(connection, host))
         if host.judged_ruleset not in (None, self._rules.version):  # new rules speak about the old facts first
             self._judge(connection, host, revision, "rules", admitted.received_at, admitted.received_at, None)
             revision += 1
@@ -131,12 +135,15 @@ class Applier:
                 connection, host, report, revision=revision, observed_at=observed_at, now=admitted.received_at
             )
             changed, want = stored.changed, stored.want
-        _contact(connection, host, admitted, None if want else observed_at)
+        _contact(connection, host, admitted, observed_at, confirmed=not want)
         values: dict[str, object] = {"revision": revision, "resyncing": bool(want)}
         if not want:
             all_checks = host.resyncing or host.state != host.judged_state or self._was_stale(host, admitted)
             checks = None if all_checks else self._rules.touched(changed)
             self._judge(connection, host, revision, "machine", observed_at, admitted.received_at, checks)
+            if self._is_behind_the_sweep(host, observed_at):  # what the clock had changed since stays changed
+                values["revision"] = revision + 1
+                self._judge(connection, host, revision + 1, "time", admitted.received_at, admitted.received_at, None)
             values |= {
                 "state": report.state,
                 "judged_state": report.state,
@@ -167,6 +174,10 @@ class Applier:
         )
         self._observe(time.perf_counter() - started)
 
+    def _is_behind_the_sweep(self, host: Row[Any], observed_at: datetime) -> bool:
+        """The report tells of a day that the clock has already judged beyond."""
+        return host.swept_on is not None and observed_at.astimezone(self._config.tz).date().isoformat() < host.swept_on
+
     def _was_stale(self, host: Row[Any], admitted: Admitted) -> bool:
         """The results may say `stale`, which ends with this report."""
         if host.observed_at is None:
@@ -187,6 +198,8 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
             hosts.c.resyncing,
             hosts.c.judged_state,
             hosts.c.judged_ruleset,
+            hosts.c.swept_on,
+            hosts.c.swept_on,
             contacts.c.stream,
             contacts.c.sequence,
             contacts.c.observed_at,
@@ -220,7 +233,7 @@ _touch_statement = (
     .values({
         name: sa.bindparam(f"b_{name}")
         for name in ("sequence", "observed_at", "received_at", "collected_at", "offset_s", "clamped", "interval_s",
-                     "boot_id", "vitals")
+                     "boot_id", "rejected", "vitals")
     })
 )  # fmt: skip
 
@@ -235,16 +248,21 @@ def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -
     connection.execute(_touch_statement, rows)
 
 
-def _contact(connection: Connection, host: Row[Any], admitted: Admitted, observed_at: datetime | None) -> None:
-    """Note that the machine spoke; `observed_at` None: but what is known of it is not confirmed."""
-    report = admitted.report
-    values = _contact_values(host, admitted, observed_at or host.observed_at or corrected(admitted, None))
-    for name, value in (
-        ("agent_version", report.agent_version),
-        ("rejected", report.rejected),
-    ):
-        if value is not UNSET:
-            values[name] = value
+def _created_at(connection: Connection, host: Row[Any]) -> datetime:
+    """Before it was enrolled nothing was observed of a machine, whatever its clock says."""
+    query = sa.select(hosts.c.created_at).where(hosts.c.host_id == host.host_id)
+    return connection.execute(query).scalar_one()
+
+
+def _contact(
+    connection: Connection, host: Row[Any], admitted: Admitted, observed_at: datetime, *, confirmed: bool
+) -> None:
+    """Note that the machine spoke; unless `confirmed`, what was known of it is no younger than before."""
+    values = _contact_values(host, admitted, observed_at)
+    if not confirmed:
+        values["observed_at"] = host.observed_at or observed_at
+    if admitted.report.agent_version is not UNSET:
+        values["agent_version"] = legible(admitted.report.agent_version)
     if host.stream is None:
         connection.execute(sa.insert(contacts).values(host_id=host.host_id, **values))
     else:
@@ -253,18 +271,19 @@ def _contact(connection: Connection, host: Row[Any], admitted: Admitted, observe
 
 def _contact_values(host: Row[Any], admitted: Admitted, observed_at: datetime) -> dict[str, Any]:
     report = admitted.report
-    offset = 0.0 if report.offset_s is UNSET else report.offset_s
-    said = (report.collected_at - observed_at).total_seconds() + offset
+    offset = offset_of(report)
+    said = (report.collected_at - observed_at).total_seconds() + (offset or 0.0)
     return {
         "stream": report.stream,
         "sequence": report.sequence,
         "observed_at": observed_at,
         "received_at": admitted.received_at,
         "collected_at": report.collected_at,
-        "offset_s": None if report.offset_s is UNSET else report.offset_s,
+        "offset_s": offset,
         "clamped": abs(said) > CLAMP_TOLERANCE.total_seconds(),
         "interval_s": report.interval_s,
         "boot_id": report.boot_id,
+        "rejected": None if report.rejected is UNSET else min(max(report.rejected, 0), MAX_COUNT),
         "vitals": host.vitals if report.vitals is UNSET else _merged(host.vitals, report.vitals),
     }
 
