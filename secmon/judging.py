@@ -6,9 +6,11 @@ The three occasions are a report (checks that read what changed), the clock (onc
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,10 +23,12 @@ from secmon.evaluate.model import Machine
 from secmon.evaluate.ruleset import RuleSet
 from secmon.evaluate.sections import read_sections
 from secmon.store import results
-from secmon.store.database import Database
+from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
 from secmon.store.schema import contacts, hosts, rulesets, section_versions, transitions
 from secmon.store.schema import results as results_table
+
+log = logging.getLogger(__name__)
 
 SWEEP_BATCH = 50
 """Hosts judged in one transaction by the sweeps, so that reports get their turn in between."""
@@ -65,6 +69,8 @@ def judge_host(
     verdicts = evaluate(rules, machine, occasion.at, wanted)
     severities = {check.id: check.severity for check in rules.checks.values()}
     changed = results.record(connection, judged, verdicts, severities)
+    if wanted is None and not first:
+        results.drop(connection, judged, _vanished(connection, rules, host.host_id))
     if first:
         results.note_first_state(connection, judged)
     return changed
@@ -90,18 +96,18 @@ def load_machine(connection: Connection, config: Config, host_id: uuid.UUID) -> 
     )
 
 
+def lock_host(connection: Connection, host_id: uuid.UUID) -> Row[Any]:
+    """The row of `hosts`, kept from other judges, but not from rows elsewhere that only refer to it."""
+    query = sa.select(hosts).where(hosts.c.host_id == host_id)
+    return connection.execute(query.with_for_update(key_share=True)).one()
+
+
 def rejudge_host(connection: Connection, rules: RuleSet, config: Config, host_id: uuid.UUID, occasion: Occasion) -> int:
     """Lock a host, judge it for a reason other than a report, and note what its results now rest on."""
-    host = connection.execute(sa.select(hosts).where(hosts.c.host_id == host_id).with_for_update()).one()
+    host = lock_host(connection, host_id)
     if host.state is None or host.retired_at is not None:
         return 0
     revision = host.revision + 1
-    judged = results.Judged(
-        host_id=host_id, revision=revision, cause=occasion.cause, observed_at=occasion.at,
-        recorded_at=occasion.recorded_at, ruleset=rules.version,
-    )  # fmt: skip
-    if occasion.checks is None:
-        results.drop(connection, judged, _vanished(connection, rules, host_id))
     changed = judge_host(connection, rules, config, host, revision, occasion)
     values: dict[str, object] = {"revision": revision}
     if occasion.checks is None:
@@ -153,7 +159,9 @@ def repair(
     for done in range(0, len(due), SWEEP_BATCH):
         with database.write() as connection:
             for host_id in due[done : done + SWEEP_BATCH]:
-                rejudge_host(connection, rules, config, host_id, occasion)
+                host = lock_host(connection, host_id)
+                if (host.judged_ruleset, host.judged_state) != (rules.version, host.state):  # a report was quicker
+                    _guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
         if progress is not None:
             progress(min(done + SWEEP_BATCH, len(due)), len(due))
     return len(due)
@@ -180,8 +188,23 @@ def sweep(database: Database, rules: RuleSet, config: Config, now: datetime) -> 
     for done in range(0, len(due), SWEEP_BATCH):
         with database.write() as connection:
             for host_id, swept_on, observed_at in due[done : done + SWEEP_BATCH]:
-                _sweep_host(connection, rules, config, host_id, _days(swept_on, observed_at, now, config), now)
+                host = lock_host(connection, host_id)
+                if (host.judged_ruleset, host.swept_on) != (rules.version, swept_on):  # new rules came in between
+                    continue
+                moments = _days(swept_on, observed_at, now, config)
+                _guarded(connection, host_id, partial(_sweep_host, connection, rules, config, host_id, moments, now))
     return len(due)
+
+
+def _guarded(connection: Connection, host_id: uuid.UUID, work: Callable[[], object]) -> None:
+    """One host that cannot be judged does not keep the others from it."""
+    try:
+        with connection.begin_nested():
+            work()
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        log.exception("host %s could not be judged", host_id)
 
 
 def _days(swept_on: str | None, observed_at: datetime, now: datetime, config: Config) -> list[datetime]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from secmon_agent import wire
 
 SENSOR_SECTIONS = frozenset({"devices", "reachability"})
 """What only an agent enrolled for it may send."""
+CLOCKS_FROM = datetime(1969, 12, 30, tzinfo=UTC)
+CLOCKS_TO = datetime(9000, 1, 1, tzinfo=UTC)
+"""What the clock of a machine may show. An empty battery makes it 1970, west of Greenwich the day before."""
 
 
 class Refused(Exception):  # noqa: N818 — an answer, not a fault of this program
@@ -98,8 +101,13 @@ def admit(body: bytes, key: KnownKey, received_at: datetime) -> Admitted:
         report = wire.read_report(envelope)
     except wire.WireError as error:
         raise refusal(error) from None
+    _check_instant(report.collected_at, "")
     if report.sections is not UNSET:
         _check_allowed(key, report.sections)
+        for name, section in report.sections.items():
+            _check_instant(section.collected_at, f"sections.{name}.")
+            if "\0" in section.status:
+                raise Refused("malformed", 400, f"report: status is no word - at `$.sections.{name}.status`")
     return Admitted(
         key=key, report=report, payload_hash=hashlib.sha256(envelope.payload).digest(), received_at=received_at
     )
@@ -108,6 +116,12 @@ def admit(body: bytes, key: KnownKey, received_at: datetime) -> Admitted:
 def refusal(error: wire.WireError) -> Refused:
     problem = {401: "bad-signature", 413: "too-large"}.get(error.status, "malformed")
     return Refused(problem, error.status, error.detail)
+
+
+def _check_instant(said: datetime, where: str) -> None:
+    """A clock may be wrong by decades and the report is taken; what no clock shows cannot be counted with."""
+    if not CLOCKS_FROM <= said <= CLOCKS_TO:
+        raise Refused("malformed", 400, f"report: no clock shows this time - at `$.{where}collected_at`")
 
 
 def _check_allowed(key: KnownKey, sections: dict[str, wire.Section]) -> None:

@@ -251,7 +251,8 @@ def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -
 def _created_at(connection: Connection, host: Row[Any]) -> datetime:
     """Before it was enrolled nothing was observed of a machine, whatever its clock says."""
     query = sa.select(hosts.c.created_at).where(hosts.c.host_id == host.host_id)
-    return connection.execute(query).scalar_one()
+    created_at: datetime = connection.execute(query).scalar_one()
+    return created_at
 
 
 def _contact(

@@ -70,6 +70,7 @@ class Enrollment:
             request = wire.read_enrollment(envelope)
         except wire.WireError as error:
             raise refusal(error) from None
+        _check_texts(request)
         try:
             with self._database.write() as connection:
                 status, reason = _decide(connection, request, address, now)
@@ -83,6 +84,14 @@ class Enrollment:
             interval_s=self._config.ingest.interval_s,
             server_time=now,
         )
+
+
+def _check_texts(request: wire.EnrollmentRequest) -> None:
+    """Names go into mails, logs and terminals as they are, so only what can be shown is taken."""
+    for field in ("hostname", "agent_version", "family", "serial"):
+        text = getattr(request, field)
+        if text is not UNSET and not (text.isprintable() and text == text.strip()):
+            raise Refused("malformed", 400, f"enrollment: control characters or outer spaces - at `$.{field}`")
 
 
 def _decide(connection: Connection, request: wire.EnrollmentRequest, address: str, now: datetime) -> tuple[str, str]:

@@ -43,7 +43,7 @@ def store_sections(
                     "section": name,
                     "revision": revision,
                     "status": section.status,
-                    "reason": section.reason,
+                    "reason": legible(section.reason),
                     "digest": section.digest,
                     "data": None if section.data is UNSET else section.data,
                     "collected_at": section.collected_at,
@@ -54,6 +54,11 @@ def store_sections(
             ],
         )
     return Stored(changed=frozenset(fresh) | gone, want=want)
+
+
+def legible(text: str) -> str:
+    """Text of a machine as both databases take it: PostgreSQL refuses NUL."""
+    return text.replace("\0", "\ufffd")
 
 
 def lacking(connection: Connection, host: Row[Any], report: wire.Report) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.ingest.admission import Admitted
 from secmon.store.schema import stream_window, streams
+from secmon_agent import wire
 
 WINDOW = 256
 """Reports of a stream whose payload hash is kept."""
@@ -104,14 +106,20 @@ def remember(connection: Connection, taken: list[Admitted]) -> None:
     )
 
 
+def offset_of(report: wire.Report) -> float | None:
+    """Collector's clock minus the agent's, as far as it says a number."""
+    return report.offset_s if report.offset_s is not UNSET and math.isfinite(report.offset_s) else None
+
+
 def corrected(admitted: Admitted, previous: datetime | None) -> datetime:
     """When it was so: the agent's time corrected by its offset, not before `previous` and not after it was received."""
     report = admitted.report
     observed = report.collected_at
-    if report.offset_s is not UNSET:
+    offset = offset_of(report)
+    if offset is not None:
         try:
-            observed += timedelta(seconds=report.offset_s)
-        except (OverflowError, ValueError):
+            observed += timedelta(seconds=offset)
+        except OverflowError:
             observed = admitted.received_at
     observed = min(observed, admitted.received_at)
     return observed if previous is None else max(observed, previous)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from secmon.store.schema import assets, host_assets, host_attributes, hosts
 
 ATTRIBUTES = ("zone", "department", "role", "location", "contact")
 """What an office may say of a machine; `host_attributes.name`."""
+MAX_NAME_CHARS = 255
 
 
 def create_host(
@@ -42,14 +44,19 @@ def create_host(
 
 
 def free_name(connection: Connection, hostname: str) -> str:
-    taken = set(
-        connection.execute(
-            sa.select(hosts.c.name).where(sa.or_(hosts.c.name == hostname, hosts.c.name.startswith(f"{hostname}-")))
-        ).scalars()
-    )
-    if hostname not in taken:
+    if not _is_taken(connection, hostname):
         return hostname
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{hostname}-{number}") not in taken)
+    return next(name for name in _numbered(hostname) if not _is_taken(connection, name))
+
+
+def _numbered(hostname: str) -> Iterator[str]:
+    for number in itertools.count(2):
+        end = f"-{number}"
+        yield hostname[: MAX_NAME_CHARS - len(end)] + end
+
+
+def _is_taken(connection: Connection, name: str) -> bool:
+    return connection.execute(sa.select(hosts.c.host_id).where(hosts.c.name == name)).first() is not None
 
 
 def find_host(connection: Connection, name: str) -> uuid.UUID | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -47,41 +47,65 @@ def items_of(row: Row[Any]) -> tuple[Item, ...]:
 def record(
     connection: Connection, judged: Judged, verdicts: Sequence[Verdict], severities: Mapping[str, Severity]
 ) -> int:
-    """Write what changed; returns how many results did. `severities` names the severity of each check."""
-    changed = _changed(connection, judged, verdicts)
-    if changed:
-        _close(connection, judged, [verdict.check for verdict in changed])
-        connection.execute(sa.insert(results), [_row(judged, verdict) for verdict in changed])
-    _follow(connection, judged, changed, severities)
+    """Write what changed; returns how many results did. `severities` names the severity of each check.
+
+    A late report never rewrites what was judged meanwhile: a change begins when the present interval did, or later.
+    """
+    current = _current(connection, judged, [verdict.check for verdict in verdicts])
+    changed = [verdict for verdict in verdicts if _content(verdict) != current.get(verdict.check, _NONE).content]
+    for moment, those in _by_moment(judged, current, changed):
+        _close(connection, moment, [verdict.check for verdict in those])
+        connection.execute(sa.insert(results), [_row(moment, verdict) for verdict in those])
+        _follow(connection, moment, those, severities)
     return len(changed)
 
 
 def drop(connection: Connection, judged: Judged, checks: Iterable[str]) -> None:
     """Checks that the rules no longer have: their results end here and their findings with them."""
-    gone = list(checks)
-    _close(connection, judged, gone)
-    _follow(
-        connection,
-        judged,
-        [Verdict(check=check, status="not_applicable", reason="no such check") for check in gone],
-        {},
-    )
+    gone = [Verdict(check=check, status="not_applicable", reason="no such check") for check in checks]
+    current = _current(connection, judged, [verdict.check for verdict in gone])
+    for moment, those in _by_moment(judged, current, gone):
+        _close(connection, moment, [verdict.check for verdict in those])
+        _follow(connection, moment, those, {})
 
 
-def _changed(connection: Connection, judged: Judged, verdicts: Sequence[Verdict]) -> list[Verdict]:
+class _Present(NamedTuple):
+    """The open interval of a check."""
+
+    since: datetime | None
+    content: tuple[str, ...]
+
+
+_NONE = _Present(None, ())
+
+
+def _current(connection: Connection, judged: Judged, checks: Sequence[str]) -> dict[str, _Present]:
     rows = connection.execute(
-        sa.select(results.c.check_id, results.c.status, results.c.reason, results.c.evidence, results.c["items"]).where(
-            results.c.host_id == judged.host_id,
-            results.c.check_id.in_([verdict.check for verdict in verdicts]),
-            results.c.observed_to.is_(None),
-        )
+        sa.select(
+            results.c.check_id,
+            results.c.observed_from,
+            results.c.status,
+            results.c.reason,
+            results.c.evidence,
+            results.c["items"],
+        ).where(results.c.host_id == judged.host_id, results.c.check_id.in_(checks), results.c.observed_to.is_(None))
     )
-    current = {row[0]: tuple(row[1:]) for row in rows}
-    return [
-        verdict
-        for verdict in verdicts
-        if current.get(verdict.check) != (verdict.status, verdict.reason, verdict.evidence, _items(verdict))
-    ]
+    return {row[0]: _Present(row[1], tuple(row[2:])) for row in rows}
+
+
+def _content(verdict: Verdict) -> tuple[str, ...]:
+    return (verdict.status, verdict.reason, verdict.evidence, _items(verdict))
+
+
+def _by_moment(
+    judged: Judged, current: Mapping[str, _Present], verdicts: Iterable[Verdict]
+) -> list[tuple[Judged, list[Verdict]]]:
+    """The verdicts by the moment from which they hold: as observed, but not before the interval that they end."""
+    groups: dict[datetime, list[Verdict]] = {}
+    for verdict in verdicts:
+        since = current.get(verdict.check, _NONE).since
+        groups.setdefault(max(judged.observed_at, since or judged.observed_at), []).append(verdict)
+    return [(msgspec.structs.replace(judged, observed_at=at), groups[at]) for at in sorted(groups)]
 
 
 def _items(verdict: Verdict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from secmon import judging
+from secmon.config import Config
+from secmon.evaluate.model import Machine
 from secmon.evaluate.ruleset import RuleSet, load_rules
 from secmon.resources import rules_dir
 from secmon.store.hosts import set_attribute
@@ -194,3 +196,116 @@ def test_it_uses_each_zones_own_limit_of_freshness(office: Office, days: int) ->
 
     stale = intervals(office, host, "ports.exposed-high-risk")[-1][2] == "stale"
     assert stale == (days == 1)
+
+
+def spans(office: Office, host: uuid.UUID, check: str) -> list[tuple[str, datetime, datetime | None]]:
+    with office.database.read() as connection:
+        rows = connection.execute(
+            sa.select(results.c.status, results.c.observed_from, results.c.observed_to)
+            .where(results.c.host_id == host, results.c.check_id == check)
+            .order_by(results.c.revision)
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_it_never_ends_an_interval_before_it_began_when_a_report_comes_late(office: Office) -> None:
+    host = office.add_host("sv1", zone="internet")
+    office.report(host, linux(**pending(since_days=13)))
+    judging.sweep(office.database, office.rules, office.config, START + 3 * DAY)
+    overdue_since = spans(office, host, OVERDUE)[-1][1]
+    assert intervals(office, host, OVERDUE)[-1][:2] == ("fail", "time")
+
+    patched = facts.Patches(manager="apt", lists_updated_at=START, pending=(), security_archive=True)
+    early, received = overdue_since - timedelta(hours=20), START + 3 * DAY + timedelta(hours=1)
+    office.report(host, {"patches": patched}, early, received_at=received)
+
+    found = spans(office, host, OVERDUE)
+    assert found[-1] == ("pass", overdue_since, None)
+    assert all(end is None or start <= end for _, start, end in found)
+    with office.database.read() as connection:
+        row = connection.execute(sa.select(findings).where(findings.c.check_id == OVERDUE)).one()
+    assert row.opened_at <= row.resolved_at
+
+
+def test_it_does_not_take_back_what_the_clock_has_said_since_a_late_report_was_made(office: Office) -> None:
+    host = office.add_host("sv1", zone="internet")
+    office.report(host, linux(**pending(since_days=13)))
+    judging.sweep(office.database, office.rules, office.config, START + 3 * DAY)
+    update = facts.PendingUpdate(package="zlib", security=True, pending_since=START - 13 * DAY)
+    late = facts.Patches(manager="apt", lists_updated_at=START, pending=(update,), security_archive=True)
+
+    office.report(host, {"patches": late}, START + timedelta(hours=1), received_at=START + 4 * DAY)
+
+    assert intervals(office, host, OVERDUE)[-1][0] == "fail"
+
+
+def test_it_ends_the_answers_of_removed_checks_where_a_report_is_quicker_than_the_repair(
+    office: Office, tmp_path: Path
+) -> None:
+    host = office.add_host("pc1", zone="lgwan")
+    server = facts.SshServer(permit_root_login="yes")
+    office.report(host, linux(remote_access=facts.RemoteAccess(ssh_installed=True, ssh=server)))
+    office.rules = fewer_rules(tmp_path, ROOT_LOGIN)
+
+    office.heartbeat(host, START + DAY)
+    judging.repair(office.database, office.rules, office.config, START + 2 * DAY)
+
+    with office.database.read() as connection:
+        assert connection.execute(sa.select(results).where(results.c.check_id == ROOT_LOGIN)).one().observed_to
+        assert connection.execute(sa.select(findings.c.state).where(findings.c.check_id == ROOT_LOGIN)).one()[0] \
+            == "resolved"  # fmt: skip
+        event = connection.execute(sa.select(transitions).where(transitions.c.event == "resolved")).one()
+    assert (event.cause, event.zone) == ("rules", "lgwan")
+
+
+def test_it_lets_new_rules_act_from_when_they_came_and_not_from_when_a_late_report_was_made(
+    office: Office, tmp_path: Path
+) -> None:
+    host = office.add_host("pc1", zone="lgwan")
+    everything, office.rules = office.rules, fewer_rules(tmp_path, ROOT_LOGIN)
+    server = facts.SshServer(permit_root_login="yes")
+    office.report(host, linux(remote_access=facts.RemoteAccess(ssh_installed=True, ssh=server)))
+    office.rules = everything
+
+    office.heartbeat(host, START + timedelta(hours=1), received_at=START + 5 * DAY)
+
+    assert spans(office, host, ROOT_LOGIN) == [("fail", START + 5 * DAY, None)]
+
+
+def test_it_leaves_a_host_alone_that_newer_rules_have_judged_during_the_sweep(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = office.add_host("pc1", zone="lgwan")
+    old = office.rules
+    office.report(host, linux())
+    new = fewer_rules(tmp_path, ROOT_LOGIN)
+    lock_host = judging.lock_host
+
+    def a_report_was_quicker(connection: sa.Connection, host_id: uuid.UUID) -> sa.Row[tuple[object, ...]]:
+        connection.execute(sa.update(hosts).values(judged_ruleset=new.version))
+        return lock_host(connection, host_id)
+
+    monkeypatch.setattr(judging, "lock_host", a_report_was_quicker)
+    judging.sweep(office.database, old, office.config, START + 20 * DAY)
+
+    with office.database.read() as connection:
+        assert connection.execute(sa.select(hosts.c.judged_ruleset)).scalar_one() == new.version
+    assert intervals(office, host, "ports.exposed-high-risk")[-1][2] != "stale"
+
+
+def test_it_judges_the_others_when_one_host_cannot_be_judged(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts_ = [office.add_host(name, zone="lgwan") for name in ("pc1", "pc2", "pc3")]
+    for host in hosts_:
+        office.report(host, linux())
+    broken, load_machine = sorted(hosts_)[1], judging.load_machine
+
+    def load(connection: sa.Connection, config: Config, host_id: uuid.UUID) -> Machine:
+        if host_id == broken:
+            raise OverflowError("date value out of range")
+        return load_machine(connection, config, host_id)
+
+    monkeypatch.setattr(judging, "load_machine", load)
+    judging.sweep(office.database, office.rules, office.config, START + 20 * DAY)
+
+    stale = {host: intervals(office, host, "ports.exposed-high-risk")[-1][2] == "stale" for host in hosts_}
+    assert stale == {host: host != broken for host in hosts_}
