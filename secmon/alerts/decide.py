@@ -69,17 +69,20 @@ def _sift(transitions: Iterable[Transition], past: Past) -> _Sifted:
 
 
 def _sift_flapping(sifted: _Sifted, happened: Sequence[Transition], *, told: bool) -> None:
+    """The last change of each item waits: when it has calmed down, people are told if it stands otherwise than told."""
+    waiting = {transition.item: transition for transition in happened}
     if not told:
-        sifted.news["flapping"].append(happened[-1])
-    rest = happened if told else happened[:-1]
-    sifted.suppressed |= {transition.transition_id for transition in rest}
+        sifted.news["flapping"].append(waiting.pop(happened[-1].item))
+    spared = {each.transition_id for each in (*sifted.news["flapping"], *waiting.values())}
+    sifted.suppressed |= {each.transition_id for each in happened} - spared
 
 
 def _sift_place(sifted: _Sifted, happened: Sequence[Transition], past: Past) -> None:
     """One check on one machine: only the state after all that happened counts, not the steps between."""
     last = {transition.item: transition for transition in happened}
     opened = [each for each in last.values() if each.event in OPENINGS and each.finding_id not in past.told]
-    recovered = [each for each in last.values() if each.event == "resolved" and each.finding_id in past.told]
+    told = happened[0].place in past.told_places
+    recovered = [each for each in last.values() if each.event == "resolved" and (told or each.finding_id in past.told)]
     if opened or past.unresolved.get(happened[0].place):
         recovered = []
     sifted.news["problem"] += opened

@@ -86,8 +86,10 @@ class Past(Struct, frozen=True, kw_only=True):
 
     told: frozenset[uuid.UUID] = frozenset()
     """Findings whose opening was told and whose recovery was not."""
+    told_places: frozenset[Place] = frozenset()
+    """Where these are: the recovery is told when the last problem of the check is gone, told or not."""
     unresolved: Mapping[Place, frozenset[uuid.UUID]] = {}
-    """Of these, the ones that are open now."""
+    """All that is open there now, also what was never told one by one (found at first sight, or by new rules)."""
     flips: Mapping[Place, int] = {}
     """Changes within 24 h, of the item that changed most; those at hand included."""
     flapping_told: frozenset[Place] = frozenset()
@@ -113,7 +115,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """Transitions that are in none of the three wait: the mails of this hour are used up."""
+    """Transitions that are in none of the three wait: the mails of this hour are used up, or something flaps."""
 
     drafts: tuple[Draft, ...] = ()
     silent: frozenset[int] = frozenset()

@@ -49,7 +49,8 @@ def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: st
     checks = {transition.check_id for transition in concerned}
     told = _told(connection, hosts, checks)
     return Past(
-        told=frozenset(told),
+        told=frozenset().union(*told.values()),
+        told_places=frozenset(told),
         unresolved=_unresolved(connection, hosts, told),
         flips=_flips(connection, hosts, now),
         flapping_told=_flapping_told(connection, hosts, now),
@@ -58,7 +59,9 @@ def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: st
     )
 
 
-def _told(connection: Connection, hosts: Collection[uuid.UUID], checks: Collection[str]) -> set[uuid.UUID]:
+def _told(
+    connection: Connection, hosts: Collection[uuid.UUID], checks: Collection[str]
+) -> dict[Place, frozenset[uuid.UUID]]:
     """Findings whose opening was told and whose recovery was not. A recovery is told for the whole check."""
     rows = connection.execute(
         sa.select(
@@ -83,11 +86,11 @@ def _told(connection: Connection, hosts: Collection[uuid.UUID], checks: Collecti
             place.clear()
         elif row.event == "resolved" and not one_by_one:
             place.discard(row.finding_id)
-    return set().union(*told.values())
+    return {place: frozenset(members) for place, members in told.items() if members}
 
 
 def _unresolved(
-    connection: Connection, hosts: Collection[uuid.UUID], told: Collection[uuid.UUID]
+    connection: Connection, hosts: Collection[uuid.UUID], told: Collection[Place]
 ) -> dict[Place, frozenset[uuid.UUID]]:
     rows = connection.execute(
         sa.select(findings.c.host_id, findings.c.check_id, findings.c.finding_id).where(
@@ -96,7 +99,7 @@ def _unresolved(
     )
     found: dict[Place, set[uuid.UUID]] = defaultdict(set)
     for row in rows:
-        if row.finding_id in told:
+        if (row.host_id, row.check_id) in told:
             found[row.host_id, row.check_id].add(row.finding_id)
     return {place: frozenset(members) for place, members in found.items()}
 

@@ -171,7 +171,46 @@ def test_it_tells_once_that_something_comes_and_goes_again_and_again(either_desk
     told = either_desk.subjects()[1:]
     assert len(told) == FLAPPING_CHANGES + 1
     assert told[-1] == "[要確認・頻発][LGWAN接続系] PC-012 危険な通信ポートの公開"
-    assert sum(outcomes.count("suppressed") for outcomes in either_desk.outcomes().values()) == 5
+    assert sum(outcomes.count("suppressed") for outcomes in either_desk.outcomes().values()) == 4
+    assert sum(outcomes.count("waiting") for outcomes in either_desk.outcomes().values()) == 1
+
+
+def test_it_tells_how_it_stands_when_the_flapping_has_calmed_down(desk: Desk) -> None:
+    (host,) = desk.settled("PC-012")
+    for turn in range(FLAPPING_CHANGES + 2):
+        desk.office.report(host, BAD if turn % 2 == 0 else GOOD, desk.later(minutes=30))
+        desk.dispatch()
+    assert "要確認・頻発" in desk.subjects()[-1]
+    desk.later(hours=25)
+    assert desk.dispatch() == 1
+    assert desk.subjects()[-1].startswith("[復旧]")
+    assert "waiting" not in [outcome for outcomes in desk.outcomes().values() for outcome in outcomes]
+
+
+def test_it_does_not_lose_another_item_of_what_flaps(desk: Desk) -> None:
+    (host,) = desk.settled("PC-012")
+    for turn in range(FLAPPING_CHANGES + 2):
+        desk.office.report(host, BAD if turn % 2 == 0 else GOOD, desk.later(minutes=30))
+        desk.dispatch()
+    desk.office.report(host, listening(21), desk.later(minutes=30))
+    assert desk.dispatch() == 0
+    desk.later(hours=25)
+    assert desk.dispatch() == 1
+    assert desk.subjects()[-1].startswith("[要対応]")
+    assert "tcp/21" in body(desk.mails()[-1])
+
+
+def test_it_calls_nothing_gone_while_an_item_of_the_first_state_still_fails(desk: Desk) -> None:
+    host = desk.office.add_host("PC-012", zone="lgwan")
+    desk.office.report(host, BAD, desk.now)
+    desk.dispatch()
+    desk.office.report(host, listening(21, 23), desk.later(hours=2))
+    assert desk.dispatch() == 1
+    desk.office.report(host, BAD, desk.later(hours=2))
+    assert desk.dispatch() == 0
+    desk.office.report(host, GOOD, desk.later(hours=2))
+    assert desk.dispatch() == 1
+    assert desk.subjects()[-1].startswith("[復旧]")
 
 
 def test_it_tells_again_after_the_flapping_has_calmed_down(desk: Desk) -> None:
