@@ -10,14 +10,16 @@ import sqlalchemy as sa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from secmon.metrics.view import View
-from secmon.store.schema import deliveries
+from secmon.notify.queue import channel_of
+from secmon.store.schema import deliveries, dispatches
 
 CHANNELS: Final = ("smtp", "folder")
-OUTCOMES: Final = ("sent", "retried", "parked")
+OUTCOMES: Final = ("sent", "retried", "parked", "suppressed")
 
 
 def notifications(view: View) -> Iterator[Metric]:
-    """`retried` counts the attempts after the first, whatever became of them."""
+    """`retried` counts the attempts after the first, whatever became of them. `suppressed` counts changes that nobody
+    was told because the same comes and goes; they never reached a channel, and stand under the one in use."""
     by_status = (
         sa.select(deliveries.c.channel, deliveries.c.status, sa.func.count(), sa.func.sum(_REPEATS))
         .group_by(deliveries.c.channel, deliveries.c.status)
@@ -27,6 +29,7 @@ def notifications(view: View) -> Iterator[Metric]:
     for channel, status, count, repeats in view.connection.execute(by_status):
         counts[channel, status] += count
         counts[channel, "retried"] += int(repeats or 0)
+    counts[channel_of(view.config), "suppressed"] = view.connection.execute(_SUPPRESSED).scalar_one()
     metric = CounterMetricFamily(
         "secmon_notifications", "Notifications by what became of them.", labels=("channel", "outcome")
     )
@@ -51,6 +54,7 @@ def notifications_pending(view: View) -> Iterator[Metric]:
     yield metric
 
 
+_SUPPRESSED: Final = sa.select(sa.func.count()).select_from(dispatches).where(dispatches.c.outcome == "suppressed")
 _REPEATS: Final = sa.case((deliveries.c.attempts > 1, deliveries.c.attempts - 1), else_=0)
 
 

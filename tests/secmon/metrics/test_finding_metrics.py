@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from secmon.judging import note_ruleset
 from secmon.metrics.totals import Totals
 from secmon.metrics.view import MAX_SERIES
-from secmon.store.schema import deliveries, findings, jobs, transitions
+from secmon.store.schema import deliveries, dispatches, findings, jobs, transitions
 from secmon_agent import facts
 from tests.secmon.metrics.page import page
 from tests.support.office import START, Office, linux
@@ -150,11 +150,16 @@ def test_it_follows_notifications_to_their_end(office: Office) -> None:
                     created_at=START, status=status, attempts=attempts, next_attempt_at=START,
                 )
             )  # fmt: skip
+        again = {"cause": "machine", "event": "reopened", "observed_at": START, "recorded_at": START}
+        (number,) = connection.execute(sa.insert(transitions).values(**again)).inserted_primary_key
+        decided = {"transition_id": number, "decided_at": START, "outcome": "suppressed"}
+        connection.execute(sa.insert(dispatches).values(**decided))
         connection.execute(sa.insert(jobs).values(job="sweep", period="2026-11-01", finished_at=START - DAY))
         connection.execute(sa.insert(jobs).values(job="sweep", period="2026-11-02", finished_at=START))
     seen = page(office, START)
     outcomes = {o: seen.value("notifications_total", channel="smtp", outcome=o) for o in ("sent", "retried", "parked")}
     assert outcomes == {"sent": 2, "retried": 3 + 1 + 2, "parked": 1}
+    assert seen.value("notifications_total", channel="folder", outcome="suppressed") == 1
     assert seen.value("notifications_pending", channel="smtp") == 2
     assert seen.value("notifications_pending", channel="folder") == 0
     assert seen.value("task_last_success_timestamp_seconds", task="sweep") == START.timestamp()
