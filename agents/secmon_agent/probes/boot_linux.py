@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import Final, Literal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from secmon_agent.facts import Boot
@@ -16,6 +17,7 @@ from secmon_agent.probes.virtualization_linux import container
 _SECURE_BOOT: Final = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _REQUIRED: Final = ("/run/reboot-required", "/var/run/reboot-required")
 _IMAGE: Final = "vmlinuz-"
+_PENDING_SINCE: Final = "boot.pending-since"
 
 
 def boot(host: Host) -> Boot:
@@ -25,16 +27,32 @@ def boot(host: Host) -> Boot:
     running = (host.text_if_any("/proc/sys/kernel/osrelease") or "").strip()
     newest = None if inside else newest_kernel(host)
     evidence = _evidence(host, running, newest)
-    since = [moment for _, moment in evidence if moment is not None]
+    since = _first_seen(host, [moment for _, moment in evidence if moment is not None])
     return Boot(
         firmware=UNSET if inside else _firmware(host),
         secure_boot=UNSET if inside else _secure_boot(host),
         reboot_pending=bool(evidence),
-        reboot_pending_since=min(since) if since else UNSET,
+        reboot_pending_since=since or UNSET,
         reboot_evidence=tuple(text for text, _ in evidence),
         kernel_running=running or UNSET,
         kernel_newest=newest or UNSET,
     )
+
+
+def _first_seen(host: Host, moments: list[datetime]) -> datetime | None:
+    """The oldest moment that this agent saw in this boot: every further update touches /run/reboot-required again."""
+    if not moments:
+        return None
+    this_boot = (host.text_if_any("/proc/sys/kernel/random/boot_id") or "").strip()
+    raw = host.memory.get(_PENDING_SINCE)
+    try:
+        seen_boot, seen = msgspec.msgpack.decode(raw or b"", type=tuple[str, datetime])
+    except msgspec.DecodeError:
+        seen_boot, seen = "", min(moments)
+    since = min(seen, *moments) if this_boot and seen_boot == this_boot else min(moments)
+    if (seen_boot, seen) != (this_boot, since):
+        host.memory.put(_PENDING_SINCE, msgspec.msgpack.encode((this_boot, since)))
+    return since
 
 
 def newest_kernel(host: Host) -> str | None:
