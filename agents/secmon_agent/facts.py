@@ -85,7 +85,8 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
     origin: str | UnsetType = UNSET
     """The archive that offers it, e.g. "Debian-Security bookworm-security"."""
     pending_since: datetime | UnsetType = UNSET
-    """When the package list that first offered this candidate had been fetched, as seen by this agent."""
+    """When the package list had been fetched in which this agent first saw an update of this kind (security or not) for
+    the installed version; a newer candidate does not start the time anew."""
     phased_percent: int | UnsetType = UNSET
     """Ubuntu: share of machines that are offered the update so far; left out where it is offered to all."""
 

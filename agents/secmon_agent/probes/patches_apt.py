@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -23,6 +23,7 @@ from secmon_agent.probes.systemd import wanted_units
 
 SUCCESS_STAMP: Final = "/var/lib/apt/periodic/update-success-stamp"
 _PENDING_SINCE: Final = "patches.pending-since"
+_CLOCK_TOLERANCE: Final = timedelta(hours=1)
 _TIMER: Final = "apt-daily-upgrade.timer"
 _CRON: Final = "/etc/cron.daily/apt-compat"
 
@@ -62,11 +63,12 @@ def _last_installed_at(host: Host) -> datetime | UnsetType:
 
 def lists_updated_at(host: Host) -> datetime | None:
     """The stamp that a successful update leaves, or the last change in the folder of lists; None where there are no
-    lists."""
+    lists, or where that lies in the future: then a clock was wrong, and nobody can tell."""
     if not apt_lists.list_files(host):
         return None
     found = (host.modified(SUCCESS_STAMP), host.modified(apt_lists.FOLDER))
-    return max((moment for moment in found if moment is not None), default=None)
+    latest = host.now() + _CLOCK_TOLERANCE
+    return max((moment for moment in found if moment is not None and moment <= latest), default=None)
 
 
 def _pending(
@@ -138,20 +140,21 @@ def _origin(chosen: Offer, offers: Iterable[Offer], archives: list[Archive]) -> 
 
 
 def _with_since(host: Host, found: list[PendingUpdate], fetched: datetime | None) -> list[PendingUpdate]:
-    """Each update with the time of the list in which this agent first saw it. Forgets what is no longer pending."""
+    """Each update with the time of the list in which this agent first saw one of its kind for the installed version: a
+    newer candidate does not start the time anew, a first security update does. Forgets what is no longer pending."""
     known = _recall(host)
     since = {}
     for update in found:
-        key = f"{update.package} {update.candidate_version}"
-        moment = known.get(key, fetched)
+        moment = known.get(_kind(update), fetched)
         if moment is not None:
-            since[key] = moment
+            since[_kind(update)] = moment
     if since != known:
         host.memory.put(_PENDING_SINCE, msgspec.msgpack.encode(since))
-    return [
-        msgspec.structs.replace(update, pending_since=since.get(f"{update.package} {update.candidate_version}", UNSET))
-        for update in found
-    ]
+    return [msgspec.structs.replace(update, pending_since=since.get(_kind(update), UNSET)) for update in found]
+
+
+def _kind(update: PendingUpdate) -> str:
+    return f"{update.package} {update.installed_version} {'security' if update.security else 'other'}"
 
 
 def _recall(host: Host) -> dict[str, datetime]:

@@ -24,6 +24,7 @@ BASE = f"{apt_lists.FOLDER}/archive.example.org_debian_dists_"
 DPKG = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\n"
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 LATER = datetime(2026, 11, 8, tzinfo=UTC)
+LATEST = datetime(2026, 11, 15, tzinfo=UTC)
 
 
 def installed(version: str, want: str = "install", name: str = "tool") -> str:
@@ -130,6 +131,31 @@ def test_it_remembers_since_when_an_update_is_pending(make_host: Callable[..., H
     later = patches(make_host(both, memory, mtimes={apt_lists.FOLDER: LATER}))
     assert {it.package: it.pending_since for it in pending(first)} == {"tool": FIRST}
     assert {it.package: it.pending_since for it in pending(later)} == {"tool": FIRST, "dpkg": LATER}
+
+
+def test_a_newer_candidate_does_not_start_the_time_anew_but_a_first_security_update_does(
+    make_host: Callable[..., Host],
+) -> None:
+    memory = DictMemory()
+    status = {"/var/lib/dpkg/status": installed("1")}
+    steps = [
+        (FIRST, archive("stable", "2")),
+        (LATER, archive("stable", "2") | archive("stable-security", "3")),
+        (LATEST, archive("stable", "2") | archive("stable-security", "40")),
+    ]
+    found = [
+        pending(patches(make_host(status | offered, memory, mtimes={apt_lists.FOLDER: moment})))[0]
+        for moment, offered in steps
+    ]
+    assert [(it.candidate_version, it.security, it.pending_since) for it in found] == [
+        ("2", False, FIRST), ("3", True, LATER), ("40", True, LATER),
+    ]  # fmt: skip
+
+
+def test_lists_from_the_future_have_no_age(make_host: Callable[..., Host]) -> None:
+    files = {"/var/lib/dpkg/status": installed("1"), **archive("stable", "2")}
+    found = patches(make_host(files, mtimes={apt_lists.FOLDER: datetime(2031, 1, 1, tzinfo=UTC)}))
+    assert (found.lists_updated_at, pending(found)[0].pending_since) == (UNSET, UNSET)
 
 
 def test_it_forgets_what_is_no_longer_pending(make_host: Callable[..., Host]) -> None:
