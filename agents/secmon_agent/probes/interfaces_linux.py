@@ -32,6 +32,8 @@ _ARPHRD: Final[dict[int, Kind]] = {
 }
 """Hardware types of the kernel's if_arp.h."""
 _ETHERNET: Final = 1
+_PERMANENT: Final = "0"
+"""Of addr_assign_type: the address is the card's own."""
 _IFF_UP: Final = 1
 _LINK_SCOPE: Final = 0x20
 _TEMPORARY: Final = 0x01
@@ -52,16 +54,23 @@ def interfaces_linux(host: Host) -> Interfaces:
 
 
 def _interface(host: Host, name: str, addresses: list[str], gateways: list[str]) -> Interface:
-    mac = (host.text_if_any(f"{_CLASS}/{name}/address") or "").strip().lower()
-    real = re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and mac != "00:00:00:00:00:00"
+    kind = _kind(host, name)
     return Interface(
         name=name,
-        kind=_kind(host, name),
-        mac=mac if real else UNSET,
+        kind=kind,
+        mac=_mac(host, name, kind),
         up=_up(host, name),
         addresses=tuple(addresses),
         gateways=tuple(sorted(set(gateways))),
     )
+
+
+def _mac(host: Host, name: str, kind: Kind) -> str | UnsetType:
+    """A wireless card that is looking for networks wears a new address each time; such a one is left out."""
+    mac = (host.text_if_any(f"{_CLASS}/{name}/address") or "").strip().lower()
+    assigned = (host.text_if_any(f"{_CLASS}/{name}/addr_assign_type") or "0").strip()
+    real = re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and mac != "00:00:00:00:00:00"
+    return mac if real and (kind != "wifi" or assigned == _PERMANENT) else UNSET
 
 
 def _flags(host: Host, name: str) -> int | None:

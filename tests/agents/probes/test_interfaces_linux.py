@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess  # noqa: TID251 - ip is the witness
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from secmon_agent import collect
+from secmon_agent.host import Host
 from secmon_agent.probes.interfaces_linux import interfaces_linux, parse_if_inet6, parse_ipv6_route, parse_route
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="asks a running Linux")
@@ -65,3 +67,19 @@ def test_it_agrees_with_ip() -> None:
     found = interfaces_linux(collect.live_host(None)).interfaces
     assert not isinstance(found, type(UNSET))
     assert {(it.name, address) for it in found for address in it.addresses or ()} == theirs
+
+
+@pytest.mark.parametrize(("assigned", "expected"), [("0", "02:00:00:00:00:01"), ("3", UNSET), ("1", UNSET)])
+def test_the_changing_address_of_an_idle_wireless_card_is_left_out(
+    assigned: str, expected: object, make_host: Callable[..., Host]
+) -> None:
+    base = "/sys/class/net/wlan0"
+    files = {
+        f"{base}/address": "02:00:00:00:00:01\n",
+        f"{base}/addr_assign_type": f"{assigned}\n",
+        f"{base}/flags": "0x1003\n",
+        f"{base}/uevent": "DEVTYPE=wlan\n",
+    }
+    found = interfaces_linux(make_host(files, system={"ipv4_addresses": []})).interfaces
+    assert not isinstance(found, type(UNSET))
+    assert [it.mac for it in found] == [expected]
