@@ -29,7 +29,7 @@ class _Shadow(Struct, frozen=True, kw_only=True):
 
 def accounts(host: Host) -> Accounts:
     """Sources: /etc/passwd, /etc/group; with enough rights /etc/shadow and /etc/sudoers."""
-    rows = [row for line in host.text("/etc/passwd").splitlines() if len(row := line.split(":")) == 7]
+    rows = _rows(host.text("/etc/passwd"))
     admins, admin_gids = _admin_groups(host.text_if_any("/etc/group") or "")
     shadow = _shadow(host)
     today = host.now().date()
@@ -41,13 +41,27 @@ def accounts(host: Host) -> Accounts:
     )
 
 
+def person_ids(host: Host) -> dict[str, int]:
+    """Uid by login name of the people whose accounts lie here: what must not leave the machine, and what may."""
+    rows = _rows(host.text_if_any("/etc/passwd") or "")
+    return {row[0]: int(row[2]) for row in rows if row[2].isdecimal() and _is_person(int(row[2]))}
+
+
+def _rows(passwd: str) -> list[list[str]]:
+    return [row for line in passwd.splitlines() if len(row := line.split(":")) == 7]
+
+
+def _is_person(uid: int) -> bool:
+    return uid >= _FIRST_PERSON and uid != _NOBODY
+
+
 def _account(row: list[str], admin: bool, shadow: dict[str, _Shadow] | None, today: date) -> Account:
     uid = int(row[2])
     entry = shadow.get(row[0]) if shadow is not None and row[1] == "x" else None
     field = entry.password if entry else (row[1] if row[1] != "x" else ("!" if shadow is not None else None))
     state = None if field is None else password_state(field)
     return Account(
-        label=row[0] if uid < _FIRST_PERSON or uid == _NOBODY else f"uid:{uid}",
+        label=f"uid:{uid}" if _is_person(uid) else row[0],
         uid=uid,
         enabled=_enabled(state, entry, today),
         login=(row[6] or "/bin/sh").rpartition("/")[2] not in _NO_SHELLS,

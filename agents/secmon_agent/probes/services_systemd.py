@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -9,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from secmon_agent.facts import Service, Services
 from secmon_agent.host import AbsentError, Host
 from secmon_agent.probes import systemd
+from secmon_agent.probes.accounts_linux import person_ids
 
 _HIERARCHIES: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
 _SLICE: Final = "/system.slice"
@@ -18,13 +20,21 @@ def services(host: Host) -> Services:
     """Where systemd is installed but did not start this machine (a container), `running` stays undetermined."""
     if not systemd.installed(host):
         raise AbsentError("no systemd on this machine")
-    running = running_units(host)
+    running, people = running_units(host), person_ids(host)
     return Services(
         manager="systemd",
         services=tuple(
-            Service(name=unit.name, start=unit.start, running=_running(unit, running)) for unit in systemd.units(host)
+            Service(name=_impersonal(unit.name, people), start=unit.start, running=_running(unit, running))
+            for unit in systemd.units(host)
         ),
     )
+
+
+def _impersonal(name: str, people: Mapping[str, int]) -> str:
+    """A unit that is made for a person (`syncthing@hanako.service`) bears the uid instead."""
+    template, at, rest = name.partition("@")
+    instance, _, suffix = rest.rpartition(".")
+    return f"{template}@uid:{people[instance]}.{suffix}" if at and instance in people else name
 
 
 def running_units(host: Host) -> frozenset[str] | None:

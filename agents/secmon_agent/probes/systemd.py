@@ -15,6 +15,8 @@ CONFIGURED: Final = ("/etc/systemd/system", "/run/systemd/system")
 """Folders whose links say what was enabled."""
 SHIPPED: Final = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 _SUFFIXES: Final = (".service", ".socket")
+_STARTERS: Final = (".socket", ".timer", ".path")
+"""Units of the same name that start a service when something happens."""
 _MAX_UNIT_BYTES: Final = 1 << 18
 
 
@@ -98,7 +100,8 @@ def _read(host: Host, name: str, path: str, wanted: frozenset[str], paths: dict[
         return Unit(name=name, start="masked", resident=False)
     start = _start(text, name in wanted)
     kind = re.search(r"^Type[ \t]*=[ \t]*(\S+)", text, re.MULTILINE)
-    on_demand = start == "static" or name.replace(".service", ".socket") in wanted
+    starters = {name.replace(".service", suffix) for suffix in _STARTERS}
+    on_demand = start == "static" or not wanted.isdisjoint(starters)
     resident = name.endswith(".service") and not on_demand and (kind is None or kind[1] != "oneshot")
     return Unit(name=name, start=start, resident=resident)
 

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from secmon_agent import collect
 from secmon_agent.facts import DiskEncryption
 from secmon_agent.host import Host
+from secmon_agent.memory import DictMemory
 from secmon_agent.probes.audit_log_linux import audit_log, span_s
 from secmon_agent.probes.boot_linux import boot
 from secmon_agent.probes.disk_encryption_linux import disk_encryption, parse_mountinfo
@@ -153,6 +154,17 @@ def test_a_volume_is_encrypted_only_where_all_below_it_is(make_host: Make) -> No
     assert _volumes(found) == {"/": (False, UNSET), "/home/*": (True, "dm-crypt")}
 
 
+def test_a_confined_agent_tells_the_volumes_of_the_machine_and_not_its_own_view(make_host: Make) -> None:
+    files = {
+        "/proc/self/mountinfo": "1 0 8:1 / / ro - ext4 /dev/sda1 rw\n"
+        "2 1 8:1 /var/lib/secmon-agent /var/lib/secmon-agent rw - ext4 /dev/sda1 rw\n",
+        "/proc/1/mountinfo": "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n",
+        "/sys/class/block/sda1/x": "",
+    }
+    assert _volumes(disk_encryption(make_host(files))) == {"/": (False, UNSET)}
+    assert _volumes(disk_encryption(make_host(files, denied=["/proc/1"]))) == {"/var/lib/secmon-agent": (False, UNSET)}
+
+
 def _volumes(found: DiskEncryption) -> dict[str, tuple[object, object]]:
     assert not isinstance(found.volumes, type(UNSET))
     return {it.mount: (it.encrypted, it.method) for it in found.volumes}
@@ -243,6 +255,42 @@ def test_a_restart_is_due_since_the_oldest_evidence(make_host: Make) -> None:
     assert (found.reboot_pending_since, found.reboot_evidence) == (
         early, ("run/reboot-required", "kernel 6.1.0-44-amd64 installed"),
     )  # fmt: skip
+
+
+def test_a_restart_stays_due_since_its_first_reason_while_the_machine_keeps_running(make_host: Make) -> None:
+    early, late = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)
+    memory = DictMemory()
+
+    def since(boot_id: str, touched: datetime) -> object:
+        files = {"/run/reboot-required": "", "/proc/sys/kernel/random/boot_id": boot_id}
+        mtimes = {"/run/reboot-required": touched}
+        host = make_host(files, memory, system={"architecture": "x86_64"}, mtimes=mtimes)
+        return boot(host).reboot_pending_since
+
+    assert [since("a", early), since("a", late), since("b", late)] == [early, early, late]
+
+
+@pytest.mark.parametrize("suffix", ["timer", "path", "socket"])
+def test_a_service_that_something_else_starts_has_no_lasting_state(suffix: str, make_host: Make) -> None:
+    unit = "[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\n"
+    base = "/etc/systemd/system/multi-user.target.wants"
+    files = {f"/usr/lib/systemd/system/{name}.service": unit for name in ("anacron", "cron")}
+    files |= {f"{base}/{name}": "" for name in ("anacron.service", "cron.service", f"anacron.{suffix}")}
+    found = services(make_host(files, folders=["/run/systemd/system"])).services
+    assert not isinstance(found, type(UNSET))
+    assert {it.name: it.running for it in found} == {"anacron.service": UNSET, "cron.service": False}
+
+
+def test_a_unit_made_for_a_person_is_told_by_uid(make_host: Make) -> None:
+    files = {
+        "/etc/passwd": "root:x:0:0::/root:/bin/sh\nhanako:x:1001:1001::/home/hanako:/bin/sh\n",
+        "/usr/lib/systemd/system/syncthing@.service": "[Service]\nExecStart=/x\n[Install]\nWantedBy=x.target\n",
+        "/etc/systemd/system/x.target.wants/syncthing@hanako.service": "",
+        "/etc/systemd/system/x.target.wants/syncthing@root.service": "",
+    }
+    found = services(make_host(files)).services
+    assert not isinstance(found, type(UNSET))
+    assert {it.name for it in found} == {"syncthing@uid:1001.service", "syncthing@root.service"}
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1, True), (0, False)])
