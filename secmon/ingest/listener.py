@@ -28,6 +28,9 @@ MAX_PER_ADDRESS: Final = 256
 SMALL_BYTES: Final = 16 << 10
 """Bodies up to this are verified on the event loop, larger ones beside it."""
 
+HELD: Final = "secmon.held_bytes"
+"""In the scope of a request: bytes of its body, which count as in flight until it is answered."""
+
 _OUTCOMES: Final = {401: "unauthorized", 403: "forbidden", 409: "fork", 413: "too_large", 503: "busy"}
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class Listener:
             self._addresses[address] -= 1
             if self._addresses[address] <= 0:
                 del self._addresses[address]
+            self._in_flight_bytes -= scope.get(HELD, 0)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
         if self._addresses[address] > MAX_PER_ADDRESS:
@@ -134,7 +138,7 @@ class Listener:
                       wire.ACK_CONTENT_TYPE.encode())  # fmt: skip
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body within its limits of size and time; bytes in flight are bounded over all requests."""
+        """The whole body within its limits of size and time; all bodies that are not yet answered are bounded, too."""
         announced = _header(scope, b"content-length")
         if announced is not None and (not announced.isdigit() or int(announced) > wire.MAX_WIRE_BYTES):
             raise Refused("too-large", 413, f"the limit is {wire.MAX_WIRE_BYTES} bytes")
@@ -149,6 +153,7 @@ class Listener:
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     self._in_flight_bytes += len(chunk)
+                    scope[HELD] = size
                     chunks.append(chunk)
                     if size > wire.MAX_WIRE_BYTES:
                         raise Refused("too-large", 413, f"the limit is {wire.MAX_WIRE_BYTES} bytes")
@@ -158,8 +163,6 @@ class Listener:
                         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except TimeoutError:
             raise Refused("slow", 408, f"the body took longer than {wire.MAX_BODY_S:.0f} s") from None
-        finally:
-            self._in_flight_bytes -= size
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

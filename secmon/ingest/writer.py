@@ -20,7 +20,7 @@ from secmon.evaluate.ruleset import RuleSet
 from secmon.ingest.admission import Admitted, Refused
 from secmon.ingest.apply import Applied, Applier, Outcome
 from secmon.metrics.runtime import Runtime
-from secmon.store.database import Database
+from secmon.store.database import Database, is_unavailable
 from secmon_agent import wire
 
 MAX_BATCH = 256
@@ -73,7 +73,8 @@ class Writer:
     def stop(self) -> None:
         """Commit what waits, then end."""
         self._queue.put(None)
-        self._thread.join(timeout=30)
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
 
     def submit(self, waiting: Waiting) -> None:
         self._queue.put(waiting)
@@ -94,28 +95,42 @@ class Writer:
                     going = False
                     break
                 batch.append(more)
-            self._commit(batch)
+            try:
+                self._commit(batch)
+            except Exception:
+                log.exception("reports could not be answered")
+                self._settle([(each, Refused("busy", 503)) for each in batch])
 
-    def _commit(self, batch: list[Waiting]) -> None:
+    def _store(self, batch: list[Waiting]) -> list[Outcome]:
         applier = Applier(self._rules.current, self._config, self._runtime.evaluation_duration.observe)
-        started = time.monotonic()
         try:
             with self._database.write() as connection:
-                outcomes = applier.apply(connection, [each.admitted for each in batch])
+                return applier.apply(connection, [each.admitted for each in batch])
         except Exception as error:  # noqa: BLE001 — full disk, lost server: everybody keeps the report and comes again
+            if len(batch) > 1 and not is_unavailable(error):  # it is about one of them, and not the others' affair
+                return [outcome for each in batch for outcome in self._store([each])]
             log.error("cannot store reports: %s", _short(error))  # noqa: TRY400 — a full disk needs no traceback
-            outcomes = [error] * len(batch)
-        answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[bytes | Refused], bytes | Refused]]] = {}
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            answer = self._answer(waiting.admitted, outcome)
-            answers.setdefault(waiting.loop, []).append((waiting.future, answer))
-        for loop, settled in answers.items():
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_settle, settled)
+            return [error] * len(batch)
+
+    def _commit(self, batch: list[Waiting]) -> None:
+        started = time.monotonic()
+        outcomes = self._store(batch)
+        self._settle(
+            [(each, self._answer(each.admitted, outcome)) for each, outcome in zip(batch, outcomes, strict=True)]
+        )
         changed = any(isinstance(each, Applied) and each.outcome != "heartbeat" for each in outcomes)
         log.debug("%d reports in %.1f ms", len(batch), (time.monotonic() - started) * 1000)
         if changed:
             self._on_change()
+
+    def _settle(self, answered: list[tuple[Waiting, bytes | Refused]]) -> None:
+        """Each loop is woken once."""
+        answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[bytes | Refused], bytes | Refused]]] = {}
+        for waiting, answer in answered:
+            answers.setdefault(waiting.loop, []).append((waiting.future, answer))
+        for loop, settled in answers.items():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, settled)
 
     def _answer(self, admitted: Admitted, outcome: Outcome) -> bytes | Refused:
         if isinstance(outcome, Refused):

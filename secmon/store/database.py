@@ -20,6 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from secmon.errors import UsageError
 from secmon.store import schema
 
+_PATIENCE = {
+    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
+"""A PostgreSQL server that no longer answers is given up after half a minute; the URL may say otherwise."""
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -41,9 +46,8 @@ class Database:
             with self.engine.begin() as connection:
                 yield connection
             return
-        connection = self.engine.connect().execution_options(secmon_begin="IMMEDIATE")
-        with self._writer, connection, connection.begin():
-            yield connection
+        with self._writer, self.engine.connect() as connection, _at_once(connection).begin():
+            yield connection  # whoever waits holds no connection of the pool
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -104,7 +108,8 @@ def _engine(url: sa.URL) -> Engine:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=patience)
     raise UsageError(f"database: {url.get_backend_name()!r} is not supported; use sqlite or postgresql")
 
 
@@ -114,6 +119,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _at_once(connection: Connection) -> Connection:
+    return connection.execution_options(secmon_begin="IMMEDIATE")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import resource
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -195,6 +197,21 @@ def test_it_ends_a_body_that_does_not_come(agent: BareAgent, monkeypatch: pytest
         first = tls.recv(100)
 
     assert first.startswith(b"HTTP/1.1 408 ")
+
+
+def test_it_counts_bodies_as_in_flight_until_they_are_answered(
+    collector: Collector, agent: BareAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [agent.seal(agent.report(linux(str(number)))) for number in range(2)]
+    monkeypatch.setattr(wire, "MAX_IN_FLIGHT_BYTES", len(bodies[0]) * 3 // 2)
+    with ThreadPoolExecutor(1) as pool:
+        with collector.database.write():  # the writer waits, and the first body with it
+            first = pool.submit(agent.post, "/v1/reports", bodies[0])
+            seen = [agent.post("/v1/reports", bodies[1][:-1]).status for _ in range(20) if not time.sleep(0.05)]
+        assert first.result().status == 200
+
+    assert seen[-1] == 503
+    assert agent.post("/v1/reports", bodies[1]).status == 200
 
 
 def test_it_answers_a_problem_for_any_other_address(agent: BareAgent) -> None:
