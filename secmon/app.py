@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import gc
 import logging
 import os
 import ssl
@@ -34,6 +36,7 @@ from secmon.resources import rules_dir
 from secmon.rulebook import Rulebook
 from secmon.schedule import Schedule
 from secmon.serving import HttpListener, bind, quiet_uvicorn
+from secmon.standing import own_addresses, stand_in_one_zone
 from secmon.store.database import Database, sqlite_url
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,9 @@ Say = Callable[[str], None]
 
 WAKE_S = 5.0
 """How often deliveries are looked after when nothing happens."""
+
+WATCH_S = 10.0
+"""How often rules and certificates are looked at."""
 
 
 def now_utc() -> datetime:
@@ -50,9 +56,13 @@ def now_utc() -> datetime:
 def open_database(config: Config) -> Database:
     """The database of this configuration, brought to this version. Raises UsageError when it cannot be used."""
     folder = open_folder(config)
-    database = Database(config.database.url or sqlite_url(folder / "secmon.db"))
+    if not config.database.url:
+        _make_private(folder / "secmon.db")
     try:
+        database = Database(config.database.url or sqlite_url(folder / "secmon.db"))
         database.migrate()
+    except sa.exc.ArgumentError:
+        raise UsageError("database.url is no address of a database; write postgresql://user@host/name") from None
     except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
         where = "the database of database.url" if config.database.url else str(folder / "secmon.db")
         raise UsageError(f"{where} cannot be used: {str(error.__cause__ or error).splitlines()[0]}") from None
@@ -73,9 +83,19 @@ def open_folder(config: Config) -> Path:
     return folder
 
 
+def _make_private(file: Path) -> None:
+    """The database is for this user alone, whatever the folder is; SQLite gives its other files the same mode."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+
+
 def lock_folder(config: Config) -> IO[str]:
     """One collector per data folder. The lock lasts as long as the returned file is open."""
-    lock = (open_folder(config) / "collector.lock").open("a")
+    file = open_folder(config) / "collector.lock"
+    try:
+        lock = file.open("a")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -118,6 +138,7 @@ class Collector:
         self._say = say
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        stand_in_one_zone(config, own_addresses())
         self._lock = lock_folder(config)
         ingest_socket = bind(config.ingest.address, "ingest")
         console_socket = bind(config.console.address, "console")
@@ -156,6 +177,8 @@ class Collector:
         self._watcher.start()
         self._schedule.start()
         _write_started(self.config, self.started)
+        gc.collect()
+        gc.freeze()  # rules, routes and tables live as long as we do: never walk through them again
         return self.started
 
     @property
@@ -244,10 +267,13 @@ class Collector:
 
     def _watch(self) -> None:
         """Take changed rules and a renewed certificate without a restart."""
-        while not self._stopping.wait(10.0):
+        untaken = False
+        while not self._stopping.wait(WATCH_S):
             try:
-                if self.rulebook.reload():
+                untaken = self.rulebook.reload() or untaken
+                if untaken:
                     self._take_rules(self.clock())
+                    untaken = False
                     self._wake.set()
                 fresh = certificates.ensure(self.config, self.clock())
                 fresh.load(self._context)

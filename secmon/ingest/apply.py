@@ -19,6 +19,7 @@ from secmon.ingest.admission import Admitted, Refused
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
+from secmon.store.bulk import execute_many
 from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
 from secmon_agent import wire
 
@@ -227,25 +228,19 @@ def _refuse(host: Row[Any] | None) -> Refused | None:
     return None
 
 
-_touch_statement = (
-    sa.update(contacts)
-    .where(contacts.c.host_id == sa.bindparam("b_host_id"))
-    .values({
-        name: sa.bindparam(f"b_{name}")
-        for name in ("sequence", "observed_at", "received_at", "collected_at", "offset_s", "clamped", "interval_s",
-                     "boot_id", "rejected", "vitals")
-    })
+_TOUCHED = (
+    "sequence", "observed_at", "received_at", "collected_at", "offset_s", "clamped", "interval_s", "boot_id",
+    "rejected", "vitals",
 )  # fmt: skip
+_TOUCH = f"UPDATE contacts SET {', '.join(f'{name} = ?' for name in _TOUCHED)} WHERE host_id = ?"  # noqa: S608 — our own names
 
 
 def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -> None:
     rows = []
     for admitted, host in beats:
         values = _contact_values(host, admitted, corrected(admitted, host.observed_at))
-        rows.append(
-            {f"b_{name}": value for name, value in values.items() if name != "stream"} | {"b_host_id": host.host_id}
-        )
-    connection.execute(_touch_statement, rows)
+        rows.append((*(values[name] for name in _TOUCHED), host.host_id))
+    execute_many(connection, _TOUCH, rows)
 
 
 def _created_at(connection: Connection, host: Row[Any]) -> datetime:

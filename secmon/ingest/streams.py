@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from msgspec import UNSET
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Row
 
 from secmon.ingest.admission import Admitted
+from secmon.store.bulk import execute_many
 from secmon.store.schema import stream_window, streams
 from secmon_agent import wire
 
@@ -74,36 +73,21 @@ def open_stream(connection: Connection, host: Row[Any], admitted: Admitted) -> N
     )
 
 
-def _remember(
-    insert: Callable[[sa.Table], sqlite.Insert] | Callable[[sa.Table], postgresql.Insert],
-) -> sqlite.Insert | postgresql.Insert:
-    statement = insert(stream_window)
-    return statement.on_conflict_do_update(
-        index_elements=["host_id", "stream", "slot"],
-        set_={"sequence": statement.excluded.sequence, "payload_hash": statement.excluded.payload_hash},
-    )
-
-
-_REMEMBER = {"sqlite": _remember(sqlite.insert), "postgresql": _remember(postgresql.insert)}
+_REMEMBER = (
+    "INSERT INTO stream_window (host_id, stream, slot, sequence, payload_hash) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (host_id, stream, slot) "
+    "DO UPDATE SET sequence = excluded.sequence, payload_hash = excluded.payload_hash"
+)
 
 
 def remember(connection: Connection, taken: list[Admitted]) -> None:
     """Put the reports into their streams' windows."""
-    if not taken:
-        return
-    connection.execute(
-        _REMEMBER[connection.dialect.name],
-        [
-            {
-                "host_id": each.key.host_id,
-                "stream": each.report.stream,
-                "slot": each.report.sequence % WINDOW,
-                "sequence": each.report.sequence,
-                "payload_hash": each.payload_hash,
-            }
-            for each in taken
-        ],
-    )
+    rows = [
+        (each.key.host_id, each.report.stream, each.report.sequence % WINDOW, each.report.sequence, each.payload_hash)
+        for each in taken
+    ]
+    if rows:
+        execute_many(connection, _REMEMBER, rows)
 
 
 def offset_of(report: wire.Report) -> float | None:

@@ -12,6 +12,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def microseconds(value: datetime) -> int:
+    """How SQLite keeps an instant."""
+    return (value - _EPOCH) // _MICROSECOND
+
+
 class Instant(sa.types.TypeDecorator[datetime]):
     """A point in time, UTC: `timestamptz` on PostgreSQL, integer microseconds since 1970 on SQLite."""
 
@@ -26,7 +31,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return (value - _EPOCH) // _MICROSECOND
+        return microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:

@@ -6,6 +6,7 @@ The driver has the other core. The baseline is the same server program with TLS 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import ssl
@@ -27,7 +28,7 @@ from tests.bench.figures import Figure, Note
 from tests.bench.ingest_server import Known, Ready, sections
 
 AGENTS = 400
-KEPT_CONNECTIONS, NEW_CONNECTIONS, FULL_CONNECTIONS = 200, 48, 32
+KEPT_CONNECTIONS, NEW_CONNECTIONS, FULL_CONNECTIONS = 400, 48, 32
 ROUNDS_KEPT, ROUNDS_NEW, ROUNDS_FULL = 60, 8, 2
 CHECKOUT = Path(__file__).parents[2]
 
@@ -233,7 +234,13 @@ async def _lane(
 
 async def _connect(port: int, number: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """From another loopback address for each lane: the collector bounds what one address may do at once."""
+    source = (f"127.0.0.{2 + number % 250}", 0)
+    return await asyncio.open_connection("127.0.0.1", port, ssl=_context(), local_addr=source)
+
+
+@functools.cache
+def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return await asyncio.open_connection("127.0.0.1", port, ssl=context, local_addr=(f"127.0.0.{2 + number % 250}", 0))
+    return context
