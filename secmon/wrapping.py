@@ -22,8 +22,11 @@ def wrap(text: str, width: int) -> str:
 def _lines(text: str, width: int) -> Iterator[str]:
     line = ""
     for piece in _pieces(text, width):
-        if cell_len(line + piece) <= width or not line.strip():
+        if cell_len(line + piece) <= width:
             line += piece
+            continue
+        if not line.strip():  # leading blanks give way to a piece that needs the whole line
+            line = piece
             continue
         kept, carried = _broken(line, piece)
         yield kept.rstrip()
