@@ -15,9 +15,18 @@ _FLAGS: Final[Mapping[str, Text]] = {"true": Text(ja="はい", en="yes"), "false
 
 def evidence_words(evidence: str, language: Language) -> str:
     """A line for each field; a text that lists no fields, or one that is not known here, stays as it is."""
+    return "\n".join(_told(evidence, language))
+
+
+def evidence_line(evidence: str, language: Language) -> str:
+    """The same on one line, for mails, papers and table cells."""
+    return ("、" if language == "ja" else ", ").join(_told(evidence, language))
+
+
+def _told(evidence: str, language: Language) -> list[str]:
     parts = [_FIELD.fullmatch(part) for part in evidence.split(", ")]
     told = [_words(part["path"], part["value"], language) for part in parts if part is not None]
-    return "\n".join(told) if len(told) == len(parts) and all(told) else evidence
+    return told if len(told) == len(parts) and all(told) else [evidence]
 
 
 def _words(path: str, value: str, language: Language) -> str:

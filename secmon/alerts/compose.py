@@ -17,6 +17,7 @@ from secmon.alerts.model import AlertRule, Draft, Transition
 from secmon.config import Config
 from secmon.evaluate.model import Language
 from secmon.evaluate.ruleset import RuleSet
+from secmon.evidence import evidence_line
 from secmon.notify.text import one_line
 from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, Topic
 
@@ -140,16 +141,16 @@ def _affected(context: Context, draft: Draft, members: Sequence[Transition], lan
 
 
 def _evidence(members: Sequence[Transition], language: Language) -> tuple[str, ...]:
-    lines = list(dict.fromkeys(filter(None, (_line(each) for each in members))))
+    lines = list(dict.fromkeys(filter(None, (_line(each, language) for each in members))))
     if len(lines) > MAX_EVIDENCE:
         rest = len(lines) - MAX_EVIDENCE
         return (*lines[:MAX_EVIDENCE], f"ほか{rest}件" if language == "ja" else f"and {rest} more")
     return tuple(lines)
 
 
-def _line(transition: Transition) -> str:
+def _line(transition: Transition, language: Language) -> str:
     """The item, and what was read where that says more."""
-    item, evidence = one_line(transition.item, 80), one_line(transition.evidence, 160)
+    item, evidence = one_line(transition.item, 80), one_line(evidence_line(transition.evidence, language), 160)
     if not item or item in evidence:
         return evidence
     return f"{item} ({evidence})" if evidence else item

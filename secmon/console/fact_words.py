@@ -73,6 +73,7 @@ FIELDS: Final[Mapping[str, Text]] = {
     "publisher": _("発行元", "Publisher"),
     "source": _("情報の出どころ", "Source"),
     "installed_on": _("導入日", "Installed on"),
+    "zone": _("系統", "Zone"),
     "listening": _("待ち受け", "Listening"),
     "protocol": _("プロトコル", "Protocol"),
     "address": _("アドレス", "Address"),
@@ -171,6 +172,7 @@ VALUES: Final[Mapping[tuple[str, str], Text]] = {
     ("backend", "none"): _("なし", "none"),
     ("syslog", "none"): _("なし", "none"),
     ("client", "none"): _("なし", "none"),
+    ("zone", "none"): _("未登録", "not set"),
     ("virtualization", "none"): _("なし", "none"),
 }
 

@@ -39,7 +39,7 @@ def answer(console: Console, request: Request[Any, Any, Any], error: Exception) 
     """Exception handler of the whole application."""
     status, detail = _told(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("%s %s failed", request.method, _path(request.url.path), exc_info=error)
+        logger.error("%s %r failed", request.method, _path(request.url.path), exc_info=error)
     if for_programs(request.url.path):
         return problem_response(status, detail)
     body = page(console, language_of(request, console.config), "error.html", status=status)

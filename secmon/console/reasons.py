@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from secmon.console.fact_words import SECTIONS, section_title
+from secmon.console.fact_words import FIELDS, SECTIONS, field_title, section_title
 from secmon.evaluate.model import STALE, Language, Text
 
 _STATUS: Final[Mapping[str, Text]] = {
@@ -34,9 +34,49 @@ def _stale(_: re.Match[str], language: Language) -> str:
     return "最後の報告が古いため、現在の状態が分かりません。" if language == "ja" else "The last report is too old."
 
 
+_ATTRIBUTES: Final[Mapping[str, Text]] = {
+    "zone": Text(ja="系統", en="zone"),
+    "department": Text(ja="課", en="department"),
+    "role": Text(ja="役割", en="role"),
+    "location": Text(ja="設置場所", en="location"),
+    "contact": Text(ja="担当", en="contact"),
+}
+
+
+def _not_told(match: re.Match[str], language: Language) -> str:
+    """What only the office can say is nothing that a machine failed to tell."""
+    name = match["name"]
+    word = _ATTRIBUTES[name].of(language)
+    command = f"secmon host set HOST --{name} {name.upper()}"
+    if language == "ja":
+        return f"この機器の{word}がまだ登録されていません（登録するコマンド：{command}）。"
+    return f"The office has not told secmon this machine's {word}: {command}"
+
+
+def _judging_failed(match: re.Match[str], language: Language) -> str:
+    error = match["error"]
+    if language == "ja":
+        return f"判定の途中で secmon に内部エラーが起きました（{error}）。secmon のログを確認してください。"
+    return f"secmon itself failed while judging ({error}); see its log."
+
+
+def _not_judged(_: re.Match[str], language: Language) -> str:
+    return (
+        "まだ判定できるだけの報告が届いていません。"
+        if language == "ja"
+        else "Nothing was reported that could be judged."
+    )
+
+
 def _undetermined(match: re.Match[str], language: Language) -> str:
     path = match["path"]
-    return f"機器から値を読み取れませんでした（{path}）。" if language == "ja" else f"Not determined: {path}."
+    section, name = path.split(".")[0], path.rpartition(".")[2]
+    if section not in SECTIONS or name not in FIELDS:
+        return f"機器から値を読み取れませんでした（{path}）。" if language == "ja" else f"Not determined: {path}."
+    title, field = section_title(section, language), field_title(name, language)
+    if language == "ja":
+        return f"「{title}」の「{field}」を機器から読み取れませんでした（{path}）。"
+    return f"“{title}: {field}” could not be determined ({path})."
 
 
 def _not_fresh(match: re.Match[str], language: Language) -> str:
@@ -65,7 +105,10 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
     (re.compile(re.escape(STALE)), _stale),
     (re.compile(rf"(?P<section>{_SECTION}) never reported"), _never),
     (re.compile(rf"(?P<section>{_SECTION}) (?P<status>{'|'.join(_STATUS)})(?:: .*)?", re.DOTALL), _unreadable),
+    (re.compile(rf"attributes\.(?P<name>{'|'.join(_ATTRIBUTES)}) not determined"), _not_told),
     (re.compile(r"(?P<path>\S+) not determined"), _undetermined),
+    (re.compile(r"judging failed: (?P<error>\w+)"), _judging_failed),
+    (re.compile(r"not judged"), _not_judged),
     (re.compile(r"not fresh: (?P<path>.+)"), _not_fresh),
     (re.compile(r"not: (?P<condition>.+)", re.DOTALL), _not_applying),
     (re.compile(r"no end of support is known for (?P<product>.+)"), _no_end),

@@ -23,6 +23,7 @@ from secmon.console.sign_in import LINK_LIFETIME, SESSION_LIFETIME
 from secmon.console.words import WORDS
 from secmon.evaluate.areas import AREAS
 from secmon.evaluate.model import Language, Text
+from secmon.evidence import evidence_line
 
 HTML: Final = "text/html"
 STATIC: Final = Path(__file__).with_name("static")
@@ -65,6 +66,7 @@ def _helpers(console: Console, language: Language, zone: ZoneInfo, now: datetime
         "zone_name": lambda id_: str(names.get(id_, id_)),
         "area_name": lambda area: AREAS.get(area, Text(ja=area, en=area)).of(language),
         "in_words": lambda text: sentence(text, language),
+        "found": lambda text: evidence_line(text, language),
         "code": with_code,
         "host_link": host_link,
         "check_link": lambda check: f"/checks/{quote(check, safe='')}",

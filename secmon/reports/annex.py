@@ -7,7 +7,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from secmon.console.reasons import sentence
 from secmon.evaluate.model import Text
+from secmon.evidence import evidence_line
+from secmon.notify.text import one_line
 from secmon.reports.clauses import GUIDELINE
 from secmon.reports.drawing import NO_DEPARTMENT, NO_NUMBER, NO_ZONE, Bar, Rows, bar
 from secmon.reports.model import (
@@ -87,7 +90,11 @@ def annex(report: MonthlyReport, speaker: Speaker) -> Annex:
             [*_machine(each.machine, names, speaker), _last_seen(each.last_seen_at, speaker)] for each in report.absent
         ],
         unknown=[
-            [*_machine(each.machine, names, speaker), str(each.checks), " / ".join(each.reasons)]
+            [
+                *_machine(each.machine, names, speaker),
+                str(each.checks),
+                speaker.say("", " ").join(sentence(reason, speaker.language) for reason in each.reasons),
+            ]
             for each in report.unknown
         ],
         checks=checks,
@@ -126,7 +133,7 @@ def _matrix(zones: Sequence[ZoneState], report: MonthlyReport, speaker: Speaker)
 
 def _machine(line: MachineLine, names: _Names, speaker: Speaker) -> list[str]:
     return [
-        line.name,
+        one_line(line.name),
         speaker.plain(line.asset_number, NO_NUMBER),
         speaker.plain(line.department, NO_DEPARTMENT),
         names.zones[line.zone],
@@ -162,10 +169,10 @@ def _block(each: FailingMachine, now: datetime, names: _Names, speaker: Speaker)
 
 def _evidence(problems: Sequence[Problem], speaker: Speaker) -> str:
     if len(problems) == 1:
-        only = problems[0]
-        return only.evidence if only.item in only.evidence else f"{only.item}: {only.evidence}".removesuffix(": ")
+        item, evidence = one_line(problems[0].item), evidence_line(problems[0].evidence, speaker.language)
+        return evidence if item in evidence else f"{item}: {evidence}".removesuffix(": ")
     rest = len(problems) - SHOWN_ITEMS
-    shown = speaker.say("、", ", ").join(problem.item for problem in problems[:SHOWN_ITEMS])
+    shown = speaker.say("、", ", ").join(one_line(problem.item) for problem in problems[:SHOWN_ITEMS])
     return shown + (speaker.say(f" ほか{rest}件", f" and {rest} more") if rest > 0 else "")
 
 
@@ -230,7 +237,7 @@ def _corrections(report: MonthlyReport, names: _Names, speaker: Speaker) -> list
         return []
     return [
         [
-            line.machine.name,
+            one_line(line.machine.name),
             speaker.plain(line.machine.asset_number, NO_NUMBER),
             names.titles.get(line.check, line.check),
             speaker.of(STATUS[line.reported]),

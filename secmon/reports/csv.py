@@ -6,7 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 
+from secmon.console.reasons import sentence
 from secmon.evaluate.model import Language, Text
+from secmon.evidence import evidence_line
 from secmon.reports.archive import Archived
 from secmon.reports.model import MachineLine, MonthlyReport
 from secmon.reports.speaker import Speaker
@@ -29,7 +31,7 @@ _COLUMNS = (
     Text(ja="期限", en="Due"),
     Text(ja="関連する条項", en="Clauses"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
 
 
 def render_csv(archived: Archived, language: Language) -> bytes:
@@ -47,7 +49,7 @@ def render_csv(archived: Archived, language: Language) -> bytes:
 def _harmless(cell: str) -> str:
     """A spreadsheet takes `=…` for a formula; an apostrophe in front makes it text."""
     flat = " ".join(cell.splitlines())
-    return f"'{flat}" if flat.startswith(_FORMULA) else flat
+    return f"'{flat}" if flat.lstrip().startswith(_FORMULA) else flat
 
 
 def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:
@@ -67,14 +69,14 @@ def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:
                 problem.check,
                 speaker.of(SEVERITY[problem.severity]),
                 problem.item,
-                problem.evidence,
+                evidence_line(problem.evidence, speaker.language),
                 speaker.iso_day(problem.since),
                 speaker.iso_day(problem.due_at),
                 " ".join(f"{clause.framework}:{clause.local_article or clause.control}" for clause in state.clauses),
             ]
     for unknown in report.unknown:
         checks = speaker.say(f"{unknown.checks}項目", f"{unknown.checks} checks")
-        reasons = " / ".join(unknown.reasons)
+        reasons = speaker.say("", " ").join(sentence(reason, speaker.language) for reason in unknown.reasons)
         yield [*about(unknown.machine), speaker.of(STATUS["unknown"])[2:], checks, "", "", "", reasons, "", "", ""]
     for absent in report.absent:
         word = speaker.say("報告なし", "Does not report")

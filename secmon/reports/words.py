@@ -97,7 +97,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "no_absent": _t("報告のない端末はありません。", "Every machine reports."),
     "undetermined": _t("一部の項目を確認できなかった端末", "Machines with undetermined checks"),
     "count": _t("項目数", "Checks"),
-    "reasons": _t("主な理由（記録のまま）", "Main reasons (as recorded)"),
+    "reasons": _t("主な理由", "Main reasons"),
     "no_unknown": _t("確認できなかった項目はありません。", "Everything could be determined."),
     "annex_checks": _t("別紙４　点検項目の一覧", "Annex 4  All checks"),
     "clauses": _t("総務省ガイドラインの条項", "Clauses (MIC guideline)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secmon.evidence import evidence_words
+from secmon.evidence import evidence_line, evidence_words
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,9 @@ def test_fields_become_words_and_everything_else_stays(evidence: str, words: str
 
 def test_it_speaks_english_too() -> None:
     assert evidence_words("screen_lock.enabled = true", "en") == "Enabled: yes"
+
+
+def test_it_says_several_fields_on_one_line() -> None:
+    evidence = "audit_log.journal_persistent = false, audit_log.syslog = none"
+    assert evidence_line(evidence, "ja") == "ジャーナルの保存：いいえ、syslog：なし"
+    assert evidence_line("two\nlines, of nobody's", "ja") == "two\nlines, of nobody's"

@@ -144,6 +144,17 @@ def test_it_shows_problems_with_evidence_reason_and_steps(browser: Browser) -> N
         assert expected in page
 
 
+def test_it_tells_evidence_in_words(browser: Browser) -> None:
+    host = browser.office.add_host("sv-1")
+    browser.office.report(host, {**telnet(), "firewall": facts.Firewall(backend="none", filtering=False)})
+    page = browser.page("/hosts/sv-1")
+    assert "外からの通信の遮断：いいえ" in page
+    assert "firewall.filtering = false" not in page
+    assert "系統：未登録" in page
+    assert "secmon host set HOST --zone ZONE" in page
+    assert "外からの通信の遮断：いいえ" in browser.page("/checks/firewall.filtering")
+
+
 def test_it_says_why_something_is_unknown(browser: Browser) -> None:
     office = browser.office
     host = office.add_host("sv-1", zone="lgwan", role="server")

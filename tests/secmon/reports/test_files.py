@@ -19,7 +19,7 @@ from secmon.reports import pdf
 from secmon.reports.archive import Archived, canonical
 from secmon.reports.command import make_monthly
 from secmon.reports.csv import render_csv
-from secmon.reports.model import FailingMachine
+from secmon.reports.model import FailingMachine, UnknownMachine
 from secmon.resources import rules_dir
 from secmon.rulebook import Rulebook
 from tests.secmon.reports.conftest import Town
@@ -194,3 +194,24 @@ def test_it_lists_failing_unknown_and_absent_machines_in_the_csv(told: Town) -> 
     assert [(row[1], row[6]) for row in rows[1:]] == [
         ("LG-PC001", "要対応"), ("LG-PC001", "要対応"), ("MN-PC002", "確認不能"), ("MN-PC002", "報告なし"),
     ]  # fmt: skip
+
+
+def test_it_speaks_japanese_and_shows_hostile_names_as_they_are(told: Town, tmp_path: Path) -> None:
+    archived = told.archived("2026-11", CLOSING)
+    (one,) = archived.report.failing
+    named = msgspec.structs.replace(one.machine, name='#raw("x") `pc`\nBcc: x')
+    problem = msgspec.structs.replace(one.problems[0], item="", evidence="firewall.filtering = false")
+    doubt = UnknownMachine(machine=named, checks=1, reasons=("boot.firmware not determined",))
+    evil = msgspec.structs.replace(
+        archived.report,
+        failing=(msgspec.structs.replace(one, machine=named, problems=(problem,)),),
+        unknown=(doubt,),
+    )
+    shown = msgspec.structs.replace(archived, model=canonical(evil))
+    printed = text_of(pdf.render(shown, "ja"), tmp_path)
+    flat = "".join(printed.split()).replace("\u200b", "")
+    assert '#raw("x")`pc`Bcc:x' in flat
+    for text in (flat, render_csv(shown, "ja").decode("utf-8-sig")):
+        assert "外からの通信の遮断：いいえ" in text
+        assert "「起動」の「ファームウェア」を機器から読み取れませんでした" in text
+        assert "firewall.filtering = false" not in text
