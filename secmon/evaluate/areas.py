@@ -22,5 +22,5 @@ AREAS: Final[Mapping[str, Text]] = {
     "time": Text(ja="時刻同期", en="Time"),
     "boot": Text(ja="起動", en="Boot"),
     "network": Text(ja="ネットワーク", en="Network"),
-    "zone": Text(ja="区域", en="Zone"),
+    "zone": Text(ja="系統", en="Zone"),
 }
