@@ -87,13 +87,13 @@ class Agent:
 
     def cycle(self, *, deliver: bool = True) -> Outcome:
         """Report the machine as it is, and hand over. Raises AgentError when the report could not even be stored."""
-        sections = report.within_limits(self._collect())
+        sections = report.within_limits(self._state, self._collect())
         total = last = self._report(sections, deliver=deliver)
         for _ in range(MAX_ANSWERS):
             if last.trouble or not (last.forked or (last.wanted and report.changed(self._state, sections))):
                 break
             if last.forked:
-                sections = report.within_limits(self._collect())
+                sections = report.within_limits(self._state, self._collect())
             last = self._report(sections, deliver=True)
             total = _sum(total, last)
         return total

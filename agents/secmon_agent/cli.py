@@ -38,13 +38,18 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Help is 100 columns wide: to measure the terminal argparse imports more than a cycle does to sign its report."""
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        return argparse.HelpFormatter(self.prog, width=100)
+
+
 def parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)")
     shared.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="key, state and spool")
-    top = argparse.ArgumentParser(
-        prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared]
-    )
+    top = _Parser(prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared])
     top.add_argument("--version", action="version", version=f"secmon-agent {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[shared], help="stay and report every interval")
@@ -164,7 +169,8 @@ def _enrollment_string(options: argparse.Namespace) -> str:
 
 
 def _facts(options: argparse.Namespace) -> int:
-    from secmon_agent.collect import collect, facts_document, live_host
+    from secmon_agent.collect import collect, live_host
+    from secmon_agent.facts_document import facts_document
     from secmon_agent.probes import probes_for
 
     _, state_dir = _opened(options)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from secmon_agent import wire
-from secmon_agent.facts_document import facts_document, plain_facts, read_facts_document
 from secmon_agent.files import LiveFiles
 from secmon_agent.host import AbsentError, DeniedError, Host, ProbeError, UnsupportedError
 from secmon_agent.memory import DictMemory, FileMemory, Memory
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from secmon_agent.command import CommandResult
     from secmon_agent.registry import Registry
     from secmon_agent.system import System
-
-__all__ = ["collect", "facts_document", "live_host", "plain_facts", "read_facts_document", "render"]
 
 _MAX_REASON_CHARS: Final = 200
 _STATUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -69,11 +66,6 @@ def reason_of(error: Exception) -> str:
         return f"{words}{where}"[:_MAX_REASON_CHARS]
     words = re.sub(r"(['\"]).*\1|\\x\S+|\d{5,}", "…", str(error), flags=re.DOTALL)
     return f"{type(error).__name__}: {words}"[:_MAX_REASON_CHARS]
-
-
-def render(sections: dict[str, wire.Section], host: Host) -> str:
-    """Readable JSON: the facts document."""
-    return facts_document(sections, host).decode()
 
 
 def live_host(state_dir: Path | None) -> Host:

@@ -95,9 +95,11 @@ def _complete(sections: Mapping[str, wire.Section]) -> dict[str, wire.Section]:
     return {name: section for name, section in sections.items() if section.status != "ok" or section.data is not UNSET}
 
 
-def within_limits(sections: Mapping[str, wire.Section]) -> dict[str, wire.Section]:
-    """The same with every section that the collector would refuse replaced by `failed`: it cannot hold up the rest."""
-    return {name: _too_large(section) or section for name, section in sections.items()}
+def within_limits(state: State, sections: Mapping[str, wire.Section]) -> dict[str, wire.Section]:
+    """The same with every section that the collector would refuse replaced by `failed`: it cannot hold up the rest.
+    What it has acknowledged it does not refuse."""
+    news = changed(state, sections)
+    return {name: (name in news and _too_large(section)) or section for name, section in sections.items()}
 
 
 def _too_large(section: wire.Section) -> wire.Section | None:

@@ -9,6 +9,7 @@ The signed bytes are the pre-authentication encoding of DSSE v1 (https://github.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping
@@ -178,10 +179,13 @@ def encode_facts(section: facts.Section) -> bytes:
 
 def _canonical(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _canonical(inner) for name, inner in value.items()}
+        return {name: _canonical(inner) if isinstance(inner, _NESTED) else inner for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [msgspec.Raw(item) for item in sorted(_encode(_canonical(inner)) for inner in value)]
     return value
+
+
+_NESTED: Final = (dict, list, tuple)
 
 
 def decode_facts(name: str, data: bytes) -> facts.Section:
@@ -191,14 +195,15 @@ def decode_facts(name: str, data: bytes) -> facts.Section:
         raise WireError(400, f"section {name!r} is not known to this version")
     _skim(data, f"section {name}")
     try:
-        return _SECTION_DECODERS[name].decode(data)
+        return _section_decoder(kind).decode(data)
     except (msgspec.DecodeError, ValueError) as error:
         raise WireError(400, f"section {name}: {error}") from None
 
 
-_SECTION_DECODERS: dict[str, msgspec.msgpack.Decoder[facts.Section]] = {
-    name: msgspec.msgpack.Decoder(kind) for name, kind in facts.SECTIONS.items()
-}
+@functools.cache
+def _section_decoder(kind: type[facts.Section]) -> msgspec.msgpack.Decoder[facts.Section]:
+    """Made when first needed: an agent's cycle decodes no section."""
+    return msgspec.msgpack.Decoder(kind)
 
 
 def ok_section(section: facts.Section, collected_at: datetime) -> Section:

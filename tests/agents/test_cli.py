@@ -169,3 +169,16 @@ def test_it_needs_little_memory(desk: Desk) -> None:
     line, peak = done.stdout.splitlines()
     assert line == "1 delivered"
     assert int(peak) <= 48 << 20
+
+
+DEAR = {"psutil", "secmon_agent.facts_document", "shutil", "zoneinfo"}
+"""What a cycle does without; each costs as much as many probes."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="psutil answers for Windows")
+def test_it_imports_nothing_dear_that_a_settled_cycle_does_without(desk: Desk) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "secmon_agent", "once", "--state-dir", str(desk.folder)]
+    done = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)][-1]
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "secmon_agent.agent" in imported
+    assert imported.isdisjoint(DEAR)

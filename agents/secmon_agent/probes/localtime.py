@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, tzinfo
-from zoneinfo import ZoneInfo
 
 from secmon_agent.host import Host
 
@@ -13,4 +12,6 @@ def local_zone(host: Host) -> tzinfo:
     """Of /etc/localtime; UTC where there is none, as the C library has it."""
     if not host.exists("/etc/localtime"):
         return UTC
+    from zoneinfo import ZoneInfo
+
     return ZoneInfo.from_file(io.BytesIO(host.read("/etc/localtime", 1 << 16)))

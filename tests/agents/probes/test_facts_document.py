@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secmon_agent import collect, facts, wire
+from secmon_agent import collect, facts, facts_document, wire
 from secmon_agent.facts_document import MAX_DOCUMENT_BYTES
 from secmon_agent.host import Host
 
@@ -41,7 +41,7 @@ def documents(draw: st.DrawFn) -> dict[str, wire.Section]:
 @settings(max_examples=60, deadline=None)
 @given(documents())
 def test_it_reads_what_it_wrote(sections: dict[str, wire.Section]) -> None:
-    moment, again = collect.read_facts_document(collect.facts_document(sections, collect.live_host(None)))
+    moment, again = facts_document.read_facts_document(facts_document.facts_document(sections, collect.live_host(None)))
     assert again == sections
     assert not sections or moment == max(it.collected_at for it in sections.values())
 
@@ -50,7 +50,7 @@ def test_it_reads_what_it_wrote(sections: dict[str, wire.Section]) -> None:
 @given(st.binary(max_size=200) | texts.map(str.encode))
 def test_it_refuses_everything_else_as_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match="facts file"):
-        collect.read_facts_document(data)
+        facts_document.read_facts_document(data)
 
 
 def _document(**sections: object) -> bytes:
@@ -77,14 +77,16 @@ MOMENT = {"collected_at": "2026-11-23T00:00:00Z"}
 )
 def test_it_names_the_fault_and_its_place(data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        collect.read_facts_document(data)
+        facts_document.read_facts_document(data)
 
 
 def test_a_section_of_a_newer_agent_is_unsupported() -> None:
-    _, sections = collect.read_facts_document(_document(moon_phase={"status": "ok", "facts": {"full": True}, **MOMENT}))
+    _, sections = facts_document.read_facts_document(
+        _document(moon_phase={"status": "ok", "facts": {"full": True}, **MOMENT})
+    )
     assert (sections["moon_phase"].status, "moon_phase" in sections["moon_phase"].reason) == ("unsupported", True)
 
 
 def test_the_document_names_the_machine(changed_host: Callable[..., Host]) -> None:
     host = changed_host("ubuntu-2204-server")
-    assert json.loads(collect.render(collect.collect(host), host))["hostname"] == "bunsho01"
+    assert json.loads(facts_document.facts_document(collect.collect(host), host).decode())["hostname"] == "bunsho01"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from secmon_agent import collect
+from secmon_agent import collect, facts_document
 from secmon_agent.probes import FAMILIES, probes_for
 from secmon_agent.recorded import recorded_host
 
@@ -20,7 +20,7 @@ HOSTS = [name for name in RECORDED if sys.platform != "win32" or name.startswith
 @pytest.mark.parametrize("name", HOSTS)
 def test_it_reads_a_recorded_machine_as_its_golden_says(name: str, update_golden: bool) -> None:
     host = recorded_host(TESTS / "hosts" / name)
-    found = collect.render(collect.collect(host), host)
+    found = facts_document.facts_document(collect.collect(host), host).decode()
     golden = TESTS / "golden" / f"{name}.json"
     if update_golden:
         golden.parent.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def test_no_probe_fails_on_a_recorded_machine(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTS)
 def test_no_name_of_a_person_leaves_a_machine(name: str) -> None:
     host = recorded_host(TESTS / "hosts" / name)
-    text = collect.render(collect.collect(host), host).lower()
+    text = facts_document.facts_document(collect.collect(host), host).decode().lower()
     assert [person for person in ("yamada", "hanako", "suzuki", "kensyu,") if person in text] == []
 
 
