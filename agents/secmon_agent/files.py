@@ -3,14 +3,19 @@ slashes."""
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
+import stat
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 _MAX_LINKS: Final = 40
+_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_DEV_NULL: Final = (1, 3)
+"""Device number; a link to it is how systemd's settings are switched off."""
 
 
 class Stat(NamedTuple):
@@ -43,7 +48,14 @@ class LiveFiles:
         self._root = root.rstrip("/")
 
     def open(self, name: str) -> BinaryIO:
-        return open(self._root + name, "rb")  # noqa: PTH123 - called for thousands of files; the caller closes
+        """Never waits: a setting may name a path where somebody else has laid a pipe."""
+        handle = os.open(self._root + name, _READ)
+        try:
+            _refuse_all_but_files(os.fstat(handle), name)
+            return os.fdopen(handle, "rb")
+        except BaseException:
+            os.close(handle)
+            raise
 
     def listdir(self, name: str) -> list[str]:
         return os.listdir(self._root + name)  # noqa: PTH208
@@ -59,6 +71,14 @@ class LiveFiles:
 
     def realpath(self, name: str) -> str:
         return os.path.realpath(self._root + name)[len(self._root) :]
+
+
+def _refuse_all_but_files(found: os.stat_result, name: str) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", name)
+    null = stat.S_ISCHR(found.st_mode) and (os.major(found.st_rdev), os.minor(found.st_rdev)) == _DEV_NULL
+    if not stat.S_ISREG(found.st_mode) and not null:
+        raise OSError(errno.EINVAL, "not a regular file", name)
 
 
 class RecordedFiles:

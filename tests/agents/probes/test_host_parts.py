@@ -205,3 +205,16 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@posix
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "off").symlink_to("/dev/null")
+    files = LiveFiles(str(tmp_path))
+    with pytest.raises(OSError, match="not a regular file"):
+        files.open("/pipe")
+    with pytest.raises(IsADirectoryError):
+        files.open("/")
+    with files.open("/off") as file:
+        assert file.read() == b""
