@@ -60,7 +60,7 @@ def reason_of(error: Exception) -> str:
             text if type(error) in (AbsentError, DeniedError, UnsupportedError) else f"{type(error).__name__}: {text}"
         )
     if isinstance(error, OSError):
-        where = f": {error.filename}" if isinstance(error.filename, str) else ""
+        where = ": " + re.sub(r"^(/home)/.*", r"\1/*", error.filename) if isinstance(error.filename, str) else ""
         # The system's own words are in its language; the number is the same everywhere.
         words = os.strerror(error.errno) if error.errno and sys.platform != "win32" else type(error).__name__
         return f"{words}{where}"[:_MAX_REASON_CHARS]

@@ -105,3 +105,9 @@ def test_the_live_machine_answers_every_section() -> None:
     sections = collect.collect(host)
     assert sorted(sections) == sorted(probes_for(host.family))
     assert {name: it.reason for name, it in sections.items() if it.status == "failed"} == {}
+
+
+def test_a_reason_names_nobodys_home() -> None:
+    answer = collect.reason_of(PermissionError(13, "Permission denied", "/home/hanako/sshd.conf"))
+    assert "/home/*" in answer
+    assert "hanako" not in answer
