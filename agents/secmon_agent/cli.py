@@ -17,6 +17,8 @@ from secmon_agent.errors import AgentError, ConfigError
 from secmon_agent.identity import Identity
 
 LOCK_FILE = "lock"
+OWN_FILES = {LOCK_FILE, keys.KEY_FILE, identity.IDENTITY_FILE, state.STATE_FILE, "memory", "agent.toml"}
+"""By one of these a folder that is in use is known as the agent's."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -77,9 +79,18 @@ def _opened(options: argparse.Namespace) -> tuple[Config, Path]:
 def _alone(options: argparse.Namespace) -> Iterator[tuple[Config, Path]]:
     """Settings and the state folder, created and locked against a second process."""
     settings, state_dir = _opened(options)
+    _refuse_foreign(state_dir)
     durable.private_directory(state_dir)
     with durable.exclusive(state_dir / LOCK_FILE):
         yield settings, state_dir
+
+
+def _refuse_foreign(state_dir: Path) -> None:
+    """What becomes the agent's alone must not be a folder that others need."""
+    with contextlib.suppress(OSError):
+        names = {path.name for path in state_dir.iterdir()}
+        if names and names.isdisjoint(OWN_FILES):
+            raise ConfigError(f"{state_dir} holds files that are not the agent's; name an empty folder or a new one")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -72,10 +72,9 @@ def _windows_numbers() -> dict[str, float]:
 def _linux_numbers() -> dict[str, float]:
     """From /proc, as psutil has them: importing it would cost a one-shot cycle more than all that it reads."""
     numbers: dict[str, float] = {}
-    with contextlib.suppress(OSError, ValueError, IndexError), Path("/proc/meminfo").open("rb") as lines:
-        numbers |= {
-            "memory_available_bytes": int(line.split()[1]) * 1024 for line in lines if line.startswith(b"MemAvailable:")
-        }
+    with contextlib.suppress(OSError, ValueError, StopIteration), Path("/proc/meminfo").open("rb") as lines:
+        row = next(line.split() for line in lines if line.startswith(b"MemAvailable:"))
+        numbers["memory_available_bytes"] = int(row[1]) * 1024
     with contextlib.suppress(OSError, ValueError, IndexError):
         numbers["uptime_s"] = round(float(Path("/proc/uptime").read_bytes().split()[0]))
     return numbers

@@ -182,3 +182,12 @@ def test_it_imports_nothing_dear_that_a_settled_cycle_does_without(desk: Desk) -
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "secmon_agent.agent" in imported
     assert imported.isdisjoint(DEAR)
+
+
+def test_it_takes_no_folder_that_others_need(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "somebodys.txt").write_text("mine")
+    tmp_path.chmod(0o755)
+    before = tmp_path.stat().st_mode
+    code, _, err = run(capsys, "once", "--state-dir", tmp_path)
+    assert (code, err.count("\n"), tmp_path.stat().st_mode) == (2, 1, before)
+    assert str(tmp_path) in err
