@@ -65,6 +65,13 @@ def ensure(config: Config, now: datetime) -> Certificates:
     if config.ingest.certificate:
         return _own(config)
     folder = config.folder / "tls"
+    try:
+        return _made(config, folder, now)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be used: {error}; restore it from a backup") from None
+
+
+def _made(config: Config, folder: Path, now: datetime) -> Certificates:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ca_file, ca_key = folder / "ca.pem", folder / "ca.key"
     if not ca_file.exists():

@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        logging.getLogger(__name__).debug("not foreseen", exc_info=True)
+        _end(f"{type(error).__name__}: {_first_line(error)} (--verbose before the command says where)", 1)
 
 
 def _handler(name: str) -> Handler:
@@ -51,6 +54,10 @@ def _handler(name: str) -> Handler:
     module, _, function = name.partition(".")
     found: Handler = getattr(importlib.import_module(f"secmon.commands.{module}"), function)
     return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def _end(message: str, status: int) -> NoReturn:

@@ -233,9 +233,12 @@ def _secret(base: Path, value: str, file: str, where: str) -> str:
     if not file:
         return value
     try:
-        return (base / file).read_text(encoding="utf-8").strip()
+        secret = (base / file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}_file: {base / file}: {getattr(error, 'strerror', None) or error}") from None
+    if not secret:
+        raise UsageError(f"{where}_file: {base / file}: is empty")
+    return secret
 
 
 def _line(text: str, message: str) -> int:

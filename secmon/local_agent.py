@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import threading
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -32,6 +34,15 @@ def end(process: BaseProcess) -> None:
 def _main(arguments: list[str], log: Path) -> None:
     """In the child. Ctrl-C is the parent's business, which then ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     said = log.open("a", encoding="utf-8", buffering=1)
     with said, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         cli.main(arguments)
+
+
+def _end_with_parent() -> None:
+    """However the parent ends, kill -9 included."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

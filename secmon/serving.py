@@ -73,7 +73,8 @@ class HttpListener:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
         self._listener.close()
 
 

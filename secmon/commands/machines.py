@@ -27,6 +27,8 @@ from secmon_agent.invitation import Invitation
 def enroll(options: Namespace, config: Config) -> int:
     if options.zone is not None and config.zones and config.zone(options.zone) is None:
         raise UsageError(f"--zone {options.zone}: there is no such zone in the settings")
+    for option in ("zone", "role"):
+        _check_text(f"--{option}", getattr(options, option) or "", 64)
     for network in options.network:
         try:
             ipaddress.ip_network(network)
@@ -55,6 +57,11 @@ def enroll(options: Namespace, config: Config) -> int:
         note("note: the collector listens on loopback only; start it with --ingest ADDRESS:8443 for other machines")
     say(str(invitation))
     return 0
+
+
+def _check_text(option: str, text: str, most: int) -> None:
+    if len(text) > most or not text.isprintable():
+        raise UsageError(f"{option}: at most {most} characters, none of them a control character")
 
 
 def enrollment_list(options: Namespace, config: Config) -> int:
@@ -104,6 +111,8 @@ def host_set(options: Namespace, config: Config) -> int:
         raise UsageError("nothing to set; see `secmon host set --help`")
     if given.get("zone") and config.zones and config.zone(given["zone"]) is None:
         raise UsageError(f"--zone {given['zone']}: there is no such zone in the settings")
+    for name, value in {**given, "asset-number": options.asset_number or ""}.items():
+        _check_text(f"--{name}", value, 64 if name in ("zone", "asset-number") else 255)
     rules = Rulebook(rules_folder(config)).current
     with opened(config) as database, database.write() as connection:
         now = now_utc()

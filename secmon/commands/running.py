@@ -11,6 +11,7 @@ from secmon.app import Collector, now_utc
 from secmon.commands.common import note, rules_folder, say
 from secmon.config import Config
 from secmon.rulebook import Rulebook
+from secmon.standing import own_addresses, stand_in_one_zone
 from secmon.up import up as run
 
 
@@ -23,10 +24,12 @@ def serve(options: Namespace, config: Config) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     collector = Collector(config, say=note)
-    started = collector.start()
-    note(f"agents report to {started.ingest[0]}:{started.ingest[1]}; the console is {started.console_url}")
-    stop.wait()
-    collector.stop()
+    try:
+        started = collector.start()
+        note(f"agents report to {started.ingest[0]}:{started.ingest[1]}; the console is {started.console_url}")
+        stop.wait()
+    finally:
+        collector.stop()
     note("stopped")
     return 0
 
@@ -34,6 +37,7 @@ def serve(options: Namespace, config: Config) -> int:
 def config_check(options: Namespace, config: Config) -> int:
     """The file has been read and checked on the way here; look at what it names, too."""
     Rulebook(rules_folder(config))
+    stand_in_one_zone(config, own_addresses())
     if config.ingest.certificate:
         certificates.ensure(config, now_utc())
     if not config.mail.host:
