@@ -22,12 +22,15 @@ from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import SEVERITIES, Language, Machine, Severity, Text, Verdict
 from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
 from secmon.evaluate.sections import read_sections
-from secmon.evidence import evidence_words
+from secmon.evidence import evidence_line, evidence_words
+from secmon.notify.text import one_line
 from secmon.wrapping import wrap
 from secmon_agent import collect, wire
-from secmon_agent.facts_document import MAX_DOCUMENT_BYTES
+from secmon_agent.facts_document import MAX_DOCUMENT_BYTES, read_facts_document
 
 MAX_ITEMS_SHOWN: Final = 3
+MAX_TEXT: Final = 400
+"""Characters of one text from a machine."""
 MIN_WIDTH: Final = 60
 _GAP: Final = 2
 _Row = tuple[Check, tuple[str, ...]]
@@ -115,15 +118,18 @@ def _failing_row(check: Check, verdict: Verdict, language: Language) -> _Row:
 
 
 def _unknown_row(check: Check, verdict: Verdict, language: Language) -> _Row:
-    return check, (check.title.of(language), sentence(verdict.reason, language))
+    return check, (check.title.of(language), one_line(sentence(verdict.reason, language), MAX_TEXT))
 
 
 def evidence_text(verdict: Verdict, language: Language) -> str:
-    """What was read; of a list the first failing elements and how many more there are."""
+    """What was read; of a list the first failing elements and how many more there are. Nothing a terminal obeys."""
     failing = [item for item in verdict.items if item.status == "fail"]
     if not failing:
-        return evidence_words(verdict.evidence, language)
-    lines = [f"{it.key}  {evidence_words(it.evidence, language)}".rstrip() for it in failing[:MAX_ITEMS_SHOWN]]
+        return "\n".join(one_line(line, MAX_TEXT) for line in evidence_words(verdict.evidence, language).split("\n"))
+    lines = [
+        f"{one_line(it.key, MAX_TEXT)}  {one_line(evidence_line(it.evidence, language), MAX_TEXT)}".rstrip()
+        for it in failing[:MAX_ITEMS_SHOWN]
+    ]
     if len(failing) > MAX_ITEMS_SHOWN:
         lines.append(_words("more", language, n=len(failing) - MAX_ITEMS_SHOWN))
     return "\n".join(lines)
@@ -203,7 +209,7 @@ def _sections(facts_file: Path | None) -> tuple[datetime | None, Mapping[str, wi
         return None, collect.collect(collect.live_host(None))
     try:
         with facts_file.open("rb") as stream:
-            return collect.read_facts_document(stream.read(MAX_DOCUMENT_BYTES + 1))
+            return read_facts_document(stream.read(MAX_DOCUMENT_BYTES + 1))
     except OSError as error:
         raise UsageError(f"{facts_file}: cannot be read: {error.strerror}") from None
     except ValueError as error:

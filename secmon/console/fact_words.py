@@ -172,6 +172,7 @@ VALUES: Final[Mapping[tuple[str, str], Text]] = {
     ("backend", "none"): _("なし", "none"),
     ("syslog", "none"): _("なし", "none"),
     ("client", "none"): _("なし", "none"),
+    ("lockout_threshold", "0"): _("0（ロックしない）", "0 (never locks)"),
     ("zone", "none"): _("未登録", "not set"),
     ("virtualization", "none"): _("なし", "none"),
 }

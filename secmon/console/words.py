@@ -56,6 +56,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "last_report": _("最終報告", "Last report"),
     "worst_finding": _("最も重い指摘", "Gravest finding"),
     "no_finding": _("指摘なし", "No finding"),
+    "no_known_finding": _("確認できた範囲では指摘なし", "No finding among what is known"),
     "filter": _("絞り込み", "Filter"),
     "search": _("機器名・台帳番号", "Name or asset number"),
     "all": _("すべて", "All"),

@@ -173,3 +173,16 @@ def test_json_carries_texts_and_verdicts() -> None:
     assert document["counts"] == {"fail": 2, "unknown": 1, "pass": 1, "not_applicable": 1}
     assert document["results"][0]["title"]["ja"] == "ファイアウォールの有効化"
     assert document["results"][2]["verdict"]["reason"] == "boot denied: no right"
+
+
+def test_it_shows_nothing_that_a_terminal_would_obey() -> None:
+    hostile = Item(key="tcp/23\x1b]0;x\x07", status="fail", evidence="a\x1b[2J\u202eb")
+    shown = printed(
+        verdicts=[
+            Verdict(check="ports.exposed-high-risk", status="fail", items=(hostile,)),
+            Verdict(check="firewall.filtering", status="fail", evidence="x\x1b[31m"),
+            Verdict(check="support.os", status="unknown", reason="something new \x1b[31m"),
+        ]
+    )
+    assert "tcp/23" in shown
+    assert all(each == "\n" or each.isprintable() or each == "\u3000" for each in shown)

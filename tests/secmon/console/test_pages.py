@@ -155,6 +155,13 @@ def test_it_tells_evidence_in_words(browser: Browser) -> None:
     assert "外からの通信の遮断：いいえ" in browser.page("/checks/firewall.filtering")
 
 
+def test_it_does_not_call_a_machine_well_of_which_little_is_known(browser: Browser) -> None:
+    silent = wire.other_section("failed", "no reason", START)
+    host = browser.office.add_host("sv-1", zone="lgwan")
+    browser.office.report(host, {"os": silent, "host": silent})
+    assert "確認できた範囲では指摘なし" in browser.page("/")
+
+
 def test_it_says_why_something_is_unknown(browser: Browser) -> None:
     office = browser.office
     host = office.add_host("sv-1", zone="lgwan", role="server")
