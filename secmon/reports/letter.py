@@ -9,27 +9,29 @@ from secmon.reports import pdf
 from secmon.reports.archive import Archived
 from secmon.reports.page import movement
 from secmon.reports.speaker import Speaker
-from secmon.reports.view import month_name
+from secmon.reports.view import as_of, month_name
 
 RULE = "monthly-report"
 GROUP = "monthly"
 
 _JA = """{office}　{month}分の情報セキュリティ点検の結果をお送りします。
 
+{as_of}の状態です。
 登録端末 {machines}台、報告あり {reporting}台、音信不通 {silent}台、未報告 {never}台
-要対応の端末 {failing}台
+要対応の端末 {failing}台、確認できない項目が残る端末 {unknown}台
 {movement}
 
 詳しくは添付の報告書（PDF）をご覧ください。1ページ目は供覧・決裁用です。
 「適合」は集計時点で点検項目を満たしたことを示すもので、法令や基準への適合を保証するものではありません。
 
-お問い合わせ: {contact}
+お問い合わせ：{contact}
 このメールは自動で送信しています。
 """
 _EN = """{office}: result of the information security checks of {month}.
 
+As of {as_of}.
 Machines: {machines}; reporting: {reporting}; silent: {silent}; never reported: {never}
-Machines needing action: {failing}
+Machines needing action: {failing}; with checks that could not be determined: {unknown}
 {movement}
 
 The attached report (PDF) has the details; its first page is meant for approval.
@@ -53,6 +55,8 @@ def letter(archived: Archived, config: Config) -> Letter:
         silent=report.coverage.silent,
         never=report.coverage.never_reported,
         failing=len(report.failing),
+        unknown=len(report.unknown),
+        as_of=as_of(report, speaker),
         movement=movement(report, speaker),
         contact=report.office.contact,
     )

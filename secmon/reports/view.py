@@ -49,7 +49,7 @@ def view(archived: Archived, language: Language) -> View:
         contact=report.office.contact,
         month=month_name(report, speaker),
         made=speaker.day(archived.created_at),
-        as_of=_as_of(report, speaker),
+        as_of=as_of(report, speaker),
         hash=archived.hash.hex() if archived.hash else "",
         empty=report.coverage.machines == 0,
         page=page(report, speaker),
@@ -67,7 +67,7 @@ def encode(shown: View) -> str:
     return msgspec.json.encode(shown).decode()
 
 
-def _as_of(report: MonthlyReport, speaker: Speaker) -> str:
+def as_of(report: MonthlyReport, speaker: Speaker) -> str:
     if report.interim:
         return speaker.time(report.as_of)
     day = speaker.day(report.as_of)

@@ -19,6 +19,7 @@ from secmon.reports import pdf
 from secmon.reports.archive import Archived, canonical
 from secmon.reports.command import make_monthly
 from secmon.reports.csv import render_csv
+from secmon.reports.letter import letter
 from secmon.reports.model import FailingMachine, UnknownMachine
 from secmon.resources import rules_dir
 from secmon.rulebook import Rulebook
@@ -215,3 +216,11 @@ def test_it_speaks_japanese_and_shows_hostile_names_as_they_are(told: Town, tmp_
         assert "外からの通信の遮断：いいえ" in text
         assert "「起動」の「ファームウェア」を機器から読み取れませんでした" in text
         assert "firewall.filtering = false" not in text
+
+
+def test_its_letter_says_when_and_does_not_hide_what_is_unknown(told: Town) -> None:
+    archived = told.archived("2026-11", CLOSING)
+    text = letter(archived, told.config).text
+    assert "令和8年11月30日 終了時の状態です。" in text
+    assert f"確認できない項目が残る端末 {len(archived.report.unknown)}台" in text
+    assert archived.report.unknown
