@@ -8,12 +8,13 @@ import socket
 import sys
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from rich.cells import cell_len
 from rich.console import Console as Terminal
@@ -28,7 +29,7 @@ from secmon.errors import Failure
 from secmon.evaluate.model import Language, Verdict
 from secmon.ingest.enrollment import new_token
 from secmon.store import results
-from secmon.store.schema import agent_keys, host_agents, hosts
+from secmon.store.schema import agent_keys, contacts, host_agents, hosts
 from secmon.store.schema import results as results_table
 from secmon_agent import identity as agent_identity
 from secmon_agent import keys, wire
@@ -50,8 +51,9 @@ def up(config: Config, language: Language, *, once: bool = False) -> int:
     try:
         started = collector.start()
         with notes.status(_words(language)["looking"]):
+            since = collector.clock()
             agent = _start_agent(collector, started)
-            host_id = _wait_for_results(collector, agent, stop)
+            host_id = _wait_for_results(collector, agent, since, stop)
         if host_id is not None:
             _show(collector, host_id, terminal, language)
         if not stop.is_set():
@@ -74,17 +76,27 @@ def up(config: Config, language: Language, *, once: bool = False) -> int:
 def _start_agent(collector: Collector, started: Started) -> BaseProcess:
     """A real agent in a process of its own; enrolled with a token that admits one host for a few minutes."""
     state_dir = collector.config.folder / "agent"
-    if agent_identity.load(state_dir) is None:
+    where = agent_identity.load(state_dir)
+    if where is None:
         _enroll(collector, started, state_dir)
+    elif (where.host, where.port) != _reached_at(started):  # started with another --ingest than before
+        host, port = _reached_at(started)
+        agent_identity.save(state_dir, msgspec.structs.replace(where, host=host, port=port))
     return local_agent.spawn("run", "--now", state_dir=state_dir, log=_log(collector))
 
 
-def _enroll(collector: Collector, started: Started, state_dir: Path) -> None:
+def _reached_at(started: Started) -> tuple[str, int]:
+    """Where this machine reaches its own collector."""
     host, port = started.ingest
+    return ("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)  # noqa: S104 — compared, not bound
+
+
+def _enroll(collector: Collector, started: Started, state_dir: Path) -> None:
+    host, port = _reached_at(started)
     with collector.database.write() as connection:
         token = new_token(connection, now=collector.clock(), actor="collector", uses=1, valid_for=timedelta(minutes=10))
     invitation = Invitation(
-        host="127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 — compared, not bound
+        host=host,
         port=port,
         ca_sha256=hashlib.sha256(collector.certificates.ca_der).digest(),
         token=token,
@@ -122,16 +134,20 @@ def _own_host(collector: Collector) -> UUID | None:
     return found
 
 
-def _wait_for_results(collector: Collector, agent: BaseProcess, stop: threading.Event) -> UUID | None:
-    """The host of this machine once it has been judged; None when that takes too long."""
+def _wait_for_results(collector: Collector, agent: BaseProcess, since: datetime, stop: threading.Event) -> UUID | None:
+    """The host of this machine once it has reported since `since` and been judged; None when that takes too long."""
     end = time.monotonic() + FIRST_REPORT_S
     while time.monotonic() < end and agent.is_alive() and not stop.wait(0.1):
         host_id = _own_host(collector)
         if host_id is None:
             continue
         with collector.database.read() as connection:
-            row = connection.execute(sa.select(hosts.c.judged_ruleset).where(hosts.c.host_id == host_id)).scalar()
-        if row is not None:
+            row = connection.execute(
+                sa.select(hosts.c.judged_ruleset, contacts.c.received_at)
+                .join(contacts, contacts.c.host_id == hosts.c.host_id)
+                .where(hosts.c.host_id == host_id)
+            ).first()
+        if row is not None and row.judged_ruleset is not None and row.received_at >= since:
             return host_id
     return None
 
