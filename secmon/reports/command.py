@@ -12,6 +12,7 @@ from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.ruleset import RuleSet
+from secmon.judging import sweep
 from secmon.reports import archive, pdf
 from secmon.reports.archive import Archived
 from secmon.reports.clauses import clauses_of
@@ -78,6 +79,7 @@ def obtain(
     over = now >= month.ends(config.tz)
     closed_at = max(month.ends(config.tz), now - SETTLING) if over else now
     collector_id, _ = database.identity(now)
+    sweep(database, rules, config, closed_at)  # where the collector stood still, nothing had aged meanwhile
     with database.write() as connection:
         record_sightings(connection, closed_at)
     clauses = clauses_of(frameworks, rules.checks)

@@ -99,7 +99,7 @@ def test_it_compares_with_the_end_of_the_month_before(town: Town) -> None:
     town.tell(first, day(20), telnet=True)
     town.tell(second, day(20), telnet=True)
     town.monthly("2026-11", CLOSING)
-    town.tell(first, datetime(2026, 12, 10, tzinfo=UTC))
+    town.tell(first, datetime(2026, 12, 19, tzinfo=UTC))
     town.tell(second, datetime(2026, 12, 20, tzinfo=UTC), telnet=True)
     report = town.monthly("2026-12", NEXT_CLOSING)
     assert area(report, "ports").machines == Counts(passed=1, failed=1)
@@ -119,7 +119,7 @@ def test_it_has_no_comparison_before_there_was_a_machine(small_town: Town) -> No
 
 def test_it_prints_what_arrived_after_the_closing_as_a_correction_next_month(town: Town) -> None:
     host_id = town.add_host("traveller", zone="lgwan", asset_number="R5-1", at=NOVEMBER)
-    town.tell(host_id, day(10))
+    town.tell(host_id, day(20))
     closed = town.monthly("2026-11", CLOSING)
     assert area(closed, "ports").machines == Counts(passed=1)
     town.tell(host_id, day(28), telnet=True, received_at=CLOSING + timedelta(days=2))
@@ -203,7 +203,7 @@ def test_it_uses_attributes_that_held_at_the_month_end(small_town: Town) -> None
 
 def test_it_asks_for_the_worst_three_things_first(small_town: Town) -> None:
     hosts = [small_town.add_host(f"pc{number}", zone="lgwan", department="総務課", at=NOVEMBER) for number in range(4)]
-    small_town.tell(hosts[0], day(3), telnet=True)
+    small_town.tell(hosts[0], day(18), telnet=True)
     small_town.tell(hosts[1], day(28), length=4, synchronized=False)
     small_town.tell(hosts[2], day(28), length=4)
     report = small_town.monthly("2026-11", CLOSING)
@@ -257,3 +257,11 @@ def test_it_says_a_small_office_the_same_way_as_ever(small_town: Town) -> None:
     if os.environ.get("SECMON_GOLDEN") == "write":
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_it_passes_nothing_that_is_too_old_even_where_the_collector_stood_still(small_town: Town) -> None:
+    host = small_town.add_host("pc", zone="lgwan", at=NOVEMBER)
+    small_town.tell(host, NOVEMBER)
+    areas = {state.area: state.machines for state in small_town.archived("2026-11", CLOSING).report.areas}
+    assert areas["password"].passed == 0
+    assert areas["password"].unknown == 1
