@@ -60,6 +60,8 @@ class FileMemory:
         temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for leftover in self._folder.glob(f"{path.name}.*.new"):  # of a process that was killed while writing
+                leftover.unlink(missing_ok=True)
             with temporary.open("wb") as file:
                 file.write(_MAGIC + hashlib.sha256(value).digest() + value)
                 file.flush()

@@ -51,6 +51,13 @@ def test_damaged_memory_counts_as_none(damage: bytes | None, tmp_path: Path) -> 
     assert memory.get("x") is None
 
 
+def test_memory_clears_away_what_a_killed_process_left(tmp_path: Path) -> None:
+    (tmp_path / "x.123.new").write_bytes(b"half")
+    (tmp_path / "x-since.123.new").write_bytes(b"another key")
+    FileMemory(tmp_path).put("x", b"value")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "x-since.123.new"]
+
+
 def test_memory_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     memory = FileMemory(tmp_path / "file")
