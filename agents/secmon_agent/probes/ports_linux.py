@@ -53,7 +53,8 @@ def ports_linux(host: Host) -> Ports:
 
 def parse_table(text: str, state: str) -> list[Waiting]:
     """Rows of one of the kernel's tables in this state. ValueError for a table of another shape."""
-    rows = [line.split() for line in text.splitlines()[1:]]
+    nobody_yet = f":0000 {state} "  # the other side's port, then the state: a busy server has thousands of other rows
+    rows = [line.split() for line in text.splitlines()[1:] if nobody_yet in line]
     waiting = [row for row in rows if len(row) >= 10 and row[3] == state]
     return [_waiting(row) for row in waiting if row[2].endswith(":0000")]
 

@@ -24,6 +24,8 @@ def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     owners: dict[int, str] = {}
     for pid in _pids(host):
+        if owners.keys() == inodes and "systemd" not in owners.values():
+            break
         held = {wanted[link] for link in _links(host, pid) if link in wanted}
         if held:
             name = _name(host, pid)
