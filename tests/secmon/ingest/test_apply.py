@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from secmon.ingest.admission import Refused
+from secmon.ingest.apply import host_states
+from secmon.judging import lock_host
 from secmon.store.schema import contacts, findings, hosts, results, section_versions, transitions
+from secmon.store.sightings import record_sightings
 from secmon_agent import facts, wire
 from tests.support.office import START, Office, linux
 
@@ -240,3 +244,22 @@ def test_it_judges_a_host_without_a_zone_by_the_strictest_limits_and_says_so(off
     office.report(host, linux())
 
     assert answers(office, host, "zone.assigned") == [("fail", "baseline")]
+
+
+def test_it_keeps_nobody_waiting_who_only_refers_to_a_machine_that_it_works_on(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """Sightings, retention and enrollments refer to machines in any order: waiting for a batch, they could deadlock."""
+    office = Office(tmp_path, postgres_url)
+    host = office.add_host("pc1", zone="lgwan")
+    office.report(host, linux())
+    key_id = wire.key_id(bytes(office._speakers[host].key.verify_key))
+
+    with office.database.write() as batch, office.database.write() as other:
+        assert host_states(batch, [key_id])
+        lock_host(batch, host)
+        other.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+
+        assert record_sightings(other, START + DAY) == 1
+
+    office.database.close()
