@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import Final
+
+import msgspec
 
 from secmon_agent.host import Host
+
+_PLACES: Final = "ports.places"
 
 
 def runs(host: Host, program: str) -> bool | None:
@@ -20,19 +25,51 @@ def _names(host: Host) -> frozenset[str]:
 
 def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:
     """Program that holds each socket, as far as this agent may see. A socket that pid 1 opened for another goes to
-    the other."""
+    the other. Where a socket was held in an earlier cycle is looked at first: to look everywhere costs the most of all
+    probes."""
+    remembered = _remembered(host)
+    places = {inode: place for inode, place in remembered.items() if inode in inodes and _holds(host, place, inode)}
+    if inodes - places.keys():
+        places |= _search(host, inodes - places.keys())
+    if places != remembered:
+        host.memory.put(_PLACES, msgspec.msgpack.encode(places))
+    names = {inode: _name(host, _pid(place)) for inode, place in places.items()}
+    return {inode: name for inode, name in names.items() if name}
+
+
+def _search(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:
+    """Where each socket is held: `/proc/<pid>/fd/<number>` of the first process, pid 1 last."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    owners: dict[int, str] = {}
+    places: dict[int, str] = {}
     for pid in _pids(host):
-        if owners.keys() == inodes and "systemd" not in owners.values():
-            break
-        held = {wanted[link] for link in _links(host, pid) if link in wanted}
-        if held:
-            name = _name(host, pid)
-            for inode in held:
-                if name and (inode not in owners or owners[inode] == "systemd"):
-                    owners[inode] = name
-    return owners
+        for place, link in _links(host, pid):
+            inode = wanted.get(link)
+            if inode is not None and (inode not in places or _name(host, _pid(places[inode])) == "systemd"):
+                places[inode] = place
+    return places
+
+
+def _remembered(host: Host) -> dict[int, str]:
+    try:
+        return msgspec.msgpack.decode(host.memory.get(_PLACES) or b"", type=dict[int, str])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _holds(host: Host, place: str, inode: int) -> bool:
+    return _link(host, place) == f"socket:[{inode}]" and _name(host, _pid(place)) not in ("", "systemd")
+
+
+def _link(host: Host, place: str) -> str:
+    """Empty where it is gone, or hidden."""
+    try:
+        return host.files.readlink(place)
+    except OSError:
+        return ""
+
+
+def _pid(place: str) -> int:
+    return int(place.split("/")[2])
 
 
 def _pids(host: Host) -> list[int]:
@@ -47,13 +84,13 @@ def _name(host: Host, pid: int) -> str:
         return ""
 
 
-def _links(host: Host, pid: int) -> list[str]:
+def _links(host: Host, pid: int) -> list[tuple[str, str]]:
     folder = f"/proc/{pid}/fd"
-    links = []
+    links: list[tuple[str, str]] = []
     try:
         for name in host.files.listdir(folder):
             try:
-                links.append(host.files.readlink(f"{folder}/{name}"))
+                links.append((f"{folder}/{name}", host.files.readlink(f"{folder}/{name}")))
             except OSError:
                 continue
     except OSError:

@@ -19,7 +19,9 @@ from msgspec import UNSET
 from secmon_agent import collect
 from secmon_agent.facts import ListeningPort, Ports
 from secmon_agent.host import Host
+from secmon_agent.memory import DictMemory
 from secmon_agent.probes.ports_linux import parse_table, ports_linux, reach
+from secmon_agent.probes.processes_linux import socket_owners
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="asks a running Linux")
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -76,6 +78,32 @@ def test_a_process_that_may_not_be_seen_is_left_out(changed_host: Callable[..., 
     host = changed_host("ubuntu-2204-server", denied=("/proc/812/fd",))
     found = {it.process for it in _listening(ports_linux(host)) if it.port == 22}
     assert found == {UNSET}
+
+
+def test_an_owner_from_an_earlier_cycle_counts_only_while_it_holds_the_socket(make_host: Callable[..., Host]) -> None:
+    memory = DictMemory()
+    names = {"1": "systemd", "20": "cupsd", "30": "other"}
+
+    def owner(*places: str) -> dict[int, str]:
+        files = {f"/proc/{pid}/comm": f"{name}\n" for pid, name in names.items()}
+        host = make_host(files, memory, links={f"/proc/{place}": "socket:[77]" for place in places})
+        return socket_owners(host, {77})
+
+    assert owner("1/fd/5") == {77: "systemd"}
+    assert owner("1/fd/5", "20/fd/3") == {77: "cupsd"}
+    assert owner("20/fd/3", "30/fd/9") == {77: "cupsd"}
+    assert owner("30/fd/9") == {77: "other"}
+    assert owner() == {}
+
+
+def test_it_looks_everywhere_only_for_sockets_it_has_not_met(
+    make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = {"/proc/20/fd/3": "socket:[77]", "/proc/30/fd/4": "pipe:[1]"}
+    host = make_host({"/proc/20/comm": "cupsd\n", "/proc/30/comm": "x\n"}, links=links)
+    assert socket_owners(host, {77}) == {77: "cupsd"}
+    monkeypatch.setattr(host.files, "listdir", lambda name: pytest.fail(f"looked into {name}"))
+    assert socket_owners(host, {77}) == {77: "cupsd"}
 
 
 @linux
