@@ -57,7 +57,8 @@ def _handler(name: str) -> Handler:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+    """Of a database's error its own words, without the statement."""
+    return (str(getattr(error, "orig", None) or error).splitlines() or [""])[0]
 
 
 def _end(message: str, status: int) -> NoReturn:
