@@ -37,7 +37,7 @@ from secmon.rulebook import Rulebook
 from secmon.schedule import Schedule
 from secmon.serving import HttpListener, bind, quiet_uvicorn
 from secmon.standing import own_addresses, stand_in_one_zone
-from secmon.store.database import Database, sqlite_url
+from secmon.store.database import Database, is_unavailable, sqlite_url
 
 log = logging.getLogger(__name__)
 Say = Callable[[str], None]
@@ -179,6 +179,7 @@ class Collector:
         _write_started(self.config, self.started)
         gc.collect()
         gc.freeze()  # rules, routes and tables live as long as we do: never walk through them again
+        gc.set_threshold(20_000, 20, 20)  # hundreds of reports are under way at once, and none is a cycle
         return self.started
 
     @property
@@ -254,8 +255,8 @@ class Collector:
             self._wake.clear()
             try:
                 self.deliver()
-            except Exception:
-                log.exception("deliveries could not be looked after; the next try is in %.0f s", WAKE_S)
+            except Exception as error:  # noqa: BLE001 — it is logged, and tried again
+                _log(error, "deliveries could not be looked after")
 
     def deliver(self) -> None:
         """Turn transitions into deliveries and send what is due."""
@@ -277,5 +278,13 @@ class Collector:
                     self._wake.set()
                 fresh = certificates.ensure(self.config, self.clock())
                 fresh.load(self._context)
-            except Exception:
-                log.exception("rules and certificates could not be looked after")
+            except Exception as error:  # noqa: BLE001 — it is logged, and tried again
+                _log(error, "rules and certificates could not be looked after")
+
+
+def _log(error: Exception, what: str) -> None:
+    """A full disk or a lost server needs no traceback, least of all every few seconds on that disk."""
+    if is_unavailable(error):
+        log.error("%s: %s", what, str(getattr(error, "orig", None) or error).partition("\n")[0])
+    else:
+        log.error("%s", what, exc_info=error)

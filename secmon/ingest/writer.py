@@ -25,6 +25,8 @@ from secmon_agent import wire
 
 MAX_BATCH = 256
 RETRY_AFTER_S = 15
+GATHER_S = 0.005
+"""While reports come thick, wait this long for more before the next commit; a lone report is committed at once."""
 _LABELS = {"late": "repeated"}
 log = logging.getLogger(__name__)
 
@@ -80,11 +82,13 @@ class Writer:
         self._queue.put(waiting)
 
     def _run(self) -> None:
-        going = True
+        going, busy = True, False
         while going:
             first = self._queue.get()
             if first is None:
                 return
+            if busy and self._queue.qsize() < MAX_BATCH:
+                time.sleep(GATHER_S)
             batch = [first]
             while len(batch) < MAX_BATCH:
                 try:
@@ -95,6 +99,7 @@ class Writer:
                     going = False
                     break
                 batch.append(more)
+            busy = len(batch) > 1
             try:
                 self._commit(batch)
             except Exception:
@@ -136,7 +141,7 @@ class Writer:
         if isinstance(outcome, Refused):
             return outcome
         if not isinstance(outcome, Applied):
-            if not isinstance(outcome, OSError):
+            if not is_unavailable(outcome):  # which has been said once for all
                 log.error("a report of %s could not be applied: %s", admitted.key.host_id, _short(outcome))
             return Refused("busy", 503, "the report could not be stored; it will be taken later")
         self._runtime.reports.labels(outcome=_LABELS.get(outcome.outcome, outcome.outcome)).inc()
