@@ -23,6 +23,8 @@ from secmon.store.schema import (
     section_versions,
     sightings,
     sign_ins,
+    stream_window,
+    streams,
     transitions,
 )
 
@@ -48,6 +50,7 @@ def purge(connection: Connection, config: Config, now: datetime) -> int:
         connection,
         (
             (section_versions, section_versions.c.observed_to < superseded),
+            (stream_window, _given_up_before(superseded)),
             (results, results.c.observed_to < old),
             (findings, findings.c.resolved_at < old),
             (dispatches, dispatches.c.transition_id.in_(transitions_gone)),
@@ -71,6 +74,15 @@ def expire(connection: Connection, now: datetime) -> int:
             (enrollment_tokens, enrollment_tokens.c.expires_at < now - TOKEN_GRACE),
             (sign_ins, sign_ins.c.expires_at < now),
         ),
+    )
+
+
+def _given_up_before(moment: datetime) -> sa.ColumnElement[bool]:
+    """Whatever still comes of such a stream is refused by its name alone."""
+    return sa.exists().where(
+        streams.c.host_id == stream_window.c.host_id,
+        streams.c.stream == stream_window.c.stream,
+        streams.c.superseded_at < moment,
     )
 
 

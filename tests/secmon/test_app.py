@@ -38,7 +38,9 @@ def test_it_judges_by_new_rules_once_the_database_takes_them(tmp_path: Path, mon
 
         monkeypatch.setattr(judging, "repair", fails_at_first)
         check = folder / "checks" / "access" / "ssh-root-login.yaml"
-        check.write_text(check.read_text(encoding="utf-8").replace("severity: medium", "severity: low"), encoding="utf-8")
+        check.write_text(
+            check.read_text(encoding="utf-8").replace("severity: medium", "severity: low"), encoding="utf-8"
+        )
 
         end = time.monotonic() + 30
         while (judged := _judged_by(collector)) == before:
@@ -51,7 +53,7 @@ def test_it_judges_by_new_rules_once_the_database_takes_them(tmp_path: Path, mon
 
 def _judged_by(collector: Collector) -> str:
     with collector.database.read() as connection:
-        return connection.execute(sa.select(hosts.c.judged_ruleset)).scalar_one()
+        return str(connection.execute(sa.select(hosts.c.judged_ruleset)).scalar_one())
 
 
 def test_it_leaves_no_thread_and_no_port_when_it_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,3 +73,24 @@ def test_it_leaves_no_thread_and_no_port_when_it_cannot_start(tmp_path: Path, mo
 
     assert set(threading.enumerate()) == before
     Collector(config).stop()  # the data folder is free again
+
+
+def test_it_says_of_a_full_disk_one_line_and_of_a_fault_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[Exception] = [sa.exc.OperationalError("INSERT", {}, Exception("disk is full")), ValueError("odd")]
+    monkeypatch.setattr(app, "WAKE_S", 0.05)
+
+    def fails(_: Collector) -> None:
+        if raised:
+            raise raised.pop(0)
+
+    monkeypatch.setattr(Collector, "deliver", fails)
+    with running(tmp_path):
+        end = time.monotonic() + 30
+        while raised and time.monotonic() < end:
+            time.sleep(0.05)
+
+    said = [record for record in caplog.records if record.message.startswith("deliveries could not")]
+    assert [bool(record.exc_info) for record in said] == [False, True]
+    assert said[0].message.endswith("disk is full")

@@ -141,7 +141,7 @@ def test_it_does_not_call_a_time_clamped_for_want_of_sections(collector: Collect
 def test_it_enrolls_only_what_can_be_shown(collector: Collector, field: str, text: str) -> None:
     agent = BareAgent(collector)
     fields = {"hostname": "pc1", "agent_version": "0.1.0", "family": "linux", field: text}
-    request = wire.EnrollmentRequest(public_key=bytes(agent.key.verify_key), token=agent.token(), **fields)
+    request = wire.EnrollmentRequest(public_key=bytes(agent.key.verify_key), token=agent.token(), **fields)  # type: ignore[arg-type]
 
     answer = agent.post("/v1/enrollments", wire.seal(wire.ENROLLMENT_TYPE, request, agent.key))
 

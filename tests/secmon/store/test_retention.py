@@ -18,9 +18,10 @@ from secmon.store.schema import (
     section_versions,
     sightings,
     sign_ins,
+    stream_window,
     transitions,
 )
-from tests.support.office import Office, linux
+from tests.support.office import START, Office, linux
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 LONG_AGO = datetime(2020, 3, 1, tzinfo=UTC)
@@ -103,3 +104,19 @@ def test_it_forgets_expired_sign_ins_at_once_and_tokens_a_month_later(office: Of
             )  # fmt: skip
         assert expire(connection, NOW) == 2
     assert (rows(office, enrollment_tokens), rows(office, sign_ins)) == (2, 1)
+
+
+def test_it_forgets_the_window_of_a_stream_that_was_given_up_long_ago(office: Office) -> None:
+    host = office.add_host("pc1", zone="lgwan")
+    office.report(host, linux())
+    speaker = office._speakers[host]
+    speaker.stream = bytes(16)
+    office.report(host, linux(), START + timedelta(days=1))
+
+    def windows(now: datetime) -> int:
+        with office.database.write() as connection:
+            purge(connection, office.config, now)
+            return connection.execute(sa.select(sa.func.count()).select_from(stream_window)).scalar_one()
+
+    assert windows(START + timedelta(days=80)) == 2
+    assert windows(START + timedelta(days=100)) == 1
