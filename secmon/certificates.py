@@ -5,6 +5,7 @@ Agents trust the site CA alone, so it lives long (20 years) and server certifica
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import socket
@@ -91,15 +92,21 @@ def advertised_name(config: Config) -> str:
     if config.ingest.name:
         return config.ingest.name
     host = config.ingest.address.rpartition(":")[0].strip("[]")
-    return socket.getfqdn() if host in ("0.0.0.0", "::") else host  # noqa: S104 — compared, not bound
+    return _own_name() if host in ("0.0.0.0", "::") else host  # noqa: S104 — compared, not bound
 
 
 def server_names(config: Config) -> list[str]:
     """Names and addresses that the server certificate is good for."""
-    names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), socket.getfqdn(), advertised_name(config)}
+    names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), _own_name(), advertised_name(config)}
     for listener in (config.ingest.address, config.console.address):
         names.add(listener.rpartition(":")[0].strip("[]"))
     return sorted(name for name in names if name and name not in ("0.0.0.0", "::"))  # noqa: S104 — compared, not bound
+
+
+@functools.cache
+def _own_name() -> str:
+    """With its domain. Asked once: in a closed network a name server that does not answer costs seconds."""
+    return socket.getfqdn()
 
 
 def _own(config: Config) -> Certificates:

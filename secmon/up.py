@@ -56,11 +56,15 @@ def up(config: Config, language: Language, *, once: bool = False) -> int:
             host_id = _wait_for_results(collector, agent, since, stop)
         if host_id is not None:
             _show(collector, host_id, terminal, language)
+        elif not stop.is_set():
+            notes.print(_words(language)["nothing"].format(log=_log(collector)), soft_wrap=True)
         if not stop.is_set():
             _where_to_look(collector, started, terminal, language)
-        while not once and not stop.wait(1.0):
+        deaths = 0
+        while not once and not stop.wait(min(60.0, 2.0**deaths)):
             if not agent.is_alive():
-                notes.print(_words(language)["agent_gone"])
+                deaths += 1
+                notes.print(_words(language)["agent_gone"].format(log=_log(collector)), soft_wrap=True)
                 agent = _start_agent(collector, started)
     finally:
         if agent is not None:
@@ -207,7 +211,8 @@ def _words(language: Language) -> dict[str, Any]:
 
 _JA = {
     "looking": "この端末を調べています…",
-    "agent_gone": "エージェントが終了したため、再起動します。",
+    "agent_gone": "この端末のエージェントが終了したため、起動し直します（記録：{log}）。",
+    "nothing": "この端末の報告がまだ届いていません。理由は {log} をご確認ください。",
     "stopped": "終了しました。データは {folder} に残っています。もう一度起動すると続きから始まります。",
     "page": "画面（15分以内に1回だけ開けます）",
     "metrics": "Prometheus 用の数値",
@@ -218,7 +223,8 @@ _JA = {
 }
 _EN = {
     "looking": "Looking at this machine …",
-    "agent_gone": "The agent ended; starting it again.",
+    "agent_gone": "The agent of this machine ended; starting it again (see {log}).",
+    "nothing": "Nothing has come from this machine yet; {log} says why.",
     "stopped": "Stopped. The data stays in {folder}; starting again continues with it.",
     "page": "Page (opens once, within 15 minutes)",
     "metrics": "Numbers for Prometheus",

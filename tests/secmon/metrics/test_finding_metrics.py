@@ -52,7 +52,7 @@ def test_it_counts_a_machine_by_its_worst_answer_in_the_area(office: Office) -> 
 
 
 def test_it_shows_one_series_for_all_items_of_a_check(office: Office) -> None:
-    host = office.add_host("a", zone="lgwan", department="総務課")
+    host = office.add_host("a", zone="lgwan", department="総務課", at=START - 5 * DAY)
     office.report(host, linux(ports=telnet(23)), START - 5 * DAY)
     office.report(host, linux(ports=telnet(23, 21)), START)
     seen = page(office, START)
@@ -65,7 +65,8 @@ def test_it_shows_one_series_for_all_items_of_a_check(office: Office) -> None:
 
 
 def test_it_tells_acknowledged_and_overdue_findings_apart(office: Office) -> None:
-    office.report(office.add_host("a", zone="lgwan", department="総務課"), linux("9"), START - 10 * DAY)
+    enrolled = START - 10 * DAY
+    office.report(office.add_host("a", zone="lgwan", department="総務課", at=enrolled), linux("9"), enrolled)
     with office.database.write() as connection:
         connection.execute(sa.update(findings).where(findings.c.check_id == "support.os").values(state="acknowledged"))
     seen = page(office, START)
@@ -151,7 +152,8 @@ def test_it_follows_notifications_to_their_end(office: Office) -> None:
                 )
             )  # fmt: skip
         again = {"cause": "machine", "event": "reopened", "observed_at": START, "recorded_at": START}
-        (number,) = connection.execute(sa.insert(transitions).values(**again)).inserted_primary_key
+        inserted = connection.execute(sa.insert(transitions).values(**again).returning(transitions.c.transition_id))
+        number = inserted.scalar_one()
         decided = {"transition_id": number, "decided_at": START, "outcome": "suppressed"}
         connection.execute(sa.insert(dispatches).values(**decided))
         connection.execute(sa.insert(jobs).values(job="sweep", period="2026-11-01", finished_at=START - DAY))
