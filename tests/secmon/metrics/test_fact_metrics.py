@@ -78,7 +78,9 @@ def test_it_never_takes_the_unknown_for_well(office: Office) -> None:
     for name, section in unproven.items():
         office.report(office.add_host(name, zone="lgwan"), linux(patches=section), START)
     office.report(office.add_host("no-section", zone="lgwan"), linux(), START)
-    office.report(office.add_host("stale", zone="lgwan"), linux(patches=patches()), START - 30 * DAY)
+    office.report(
+        office.add_host("stale", zone="lgwan", at=START - 30 * DAY), linux(patches=patches()), START - 30 * DAY
+    )
     office.add_host("never", zone="lgwan")
     absent = wire.other_section("absent", "no package manager", START)
     office.report(office.add_host("absent", zone="lgwan"), linux(patches=absent), START)

@@ -17,7 +17,9 @@ DAY = timedelta(days=1)
 
 def test_it_counts_a_machine_in_exactly_one_state(office: Office) -> None:
     office.report(office.add_host("a", zone="lgwan", department="総務課"), linux(), START + 9 * DAY)
-    office.report(office.add_host("b", zone="lgwan", department="総務課"), linux(), START - 30 * DAY)
+    office.report(
+        office.add_host("b", zone="lgwan", department="総務課", at=START - 30 * DAY), linux(), START - 30 * DAY
+    )
     office.add_host("c", zone="lgwan", department="総務課")
     seen = page(office, START + 10 * DAY)
     states = {labels["state"]: seen.value("hosts", **labels) for labels in seen.of("hosts", department="総務課")}
@@ -27,7 +29,7 @@ def test_it_counts_a_machine_in_exactly_one_state(office: Office) -> None:
 
 def test_it_says_since_when_a_machine_is_silent_and_only_then(office: Office) -> None:
     office.report(office.add_host("here", zone="lgwan"), linux(), START)
-    office.report(office.add_host("gone", zone="lgwan"), linux(), START - 20 * DAY)
+    office.report(office.add_host("gone", zone="lgwan", at=START - 20 * DAY), linux(), START - 20 * DAY)
     seen = page(office, START + DAY)
     assert seen.of("host_silent_since_timestamp_seconds") == [{"host": "gone"}]
     assert seen.value("host_silent_since_timestamp_seconds") == (START - 20 * DAY).timestamp()
@@ -37,7 +39,7 @@ def test_it_says_since_when_a_machine_is_silent_and_only_then(office: Office) ->
 def test_it_measures_the_ledger_where_there_is_one(office: Office) -> None:
     office.report(office.add_host("listed", zone="lgwan", asset_number="A-1"), linux(), START)
     office.report(office.add_host("unlisted", zone="lgwan"), linux(), START)
-    office.report(office.add_host("silent", zone="lgwan"), linux(), START - 20 * DAY)
+    office.report(office.add_host("silent", zone="lgwan", at=START - 20 * DAY), linux(), START - 20 * DAY)
     retired = office.add_host("retired", zone="lgwan", asset_number="A-2")
     with office.database.write() as connection:
         connection.execute(sa.update(hosts).where(hosts.c.host_id == retired).values(retired_at=START))
@@ -96,7 +98,7 @@ def test_it_keeps_any_department_name_whole(office: Office) -> None:
 
 def test_it_shows_the_newest_data_of_each_zone(office: Office) -> None:
     office.report(office.add_host("a", zone="lgwan"), linux(), START)
-    office.report(office.add_host("b", zone="lgwan"), linux(), START - DAY)
+    office.report(office.add_host("b", zone="lgwan", at=START - DAY), linux(), START - DAY)
     office.add_host("c", zone="internet")
     seen = page(office, START + DAY)
     assert seen.of("zone_data_timestamp_seconds") == [{"zone": "lgwan"}]
