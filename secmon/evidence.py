@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from secmon.console.fact_words import FIELDS, VALUES, field_title
 from secmon.evaluate.model import Language, Text
+from secmon.fact_words import FIELDS, VALUES, field_title
 
 _FIELD: Final = re.compile(r"(?P<path>[a-z_0-9]+(?:\.[a-z_0-9]+)*) = (?P<value>[^,]*)")
 _FLAGS: Final[Mapping[str, Text]] = {"true": Text(ja="はい", en="yes"), "false": Text(ja="いいえ", en="no")}

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Line
 
-from secmon.console.reasons import sentence
 from secmon.errors import UsageError
 from secmon.evaluate.check import Check
 from secmon.evaluate.judge import evaluate
@@ -24,6 +23,7 @@ from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
 from secmon.evaluate.sections import read_sections
 from secmon.evidence import evidence_line, evidence_words
 from secmon.notify.text import one_line
+from secmon.reasons import sentence
 from secmon.wrapping import wrap
 from secmon_agent import collect, wire
 from secmon_agent.facts_document import MAX_DOCUMENT_BYTES, read_facts_document

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from secmon.console.fact_words import SECTIONS, VALUES, field_title, section_title
 from secmon.console.machine import StoredSection
 from secmon.evaluate.model import Language
+from secmon.fact_words import SECTIONS, VALUES, field_title, section_title
 from secmon_agent import facts
 
 MAX_ROWS: Final = 1_000

@@ -18,12 +18,12 @@ from markupsafe import Markup, escape
 from secmon import __version__
 from secmon.console import times
 from secmon.console.context import Console
-from secmon.console.reasons import sentence
 from secmon.console.sign_in import LINK_LIFETIME, SESSION_LIFETIME
 from secmon.console.words import WORDS
 from secmon.evaluate.areas import AREAS
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
+from secmon.reasons import sentence
 
 HTML: Final = "text/html"
 STATIC: Final = Path(__file__).with_name("static")

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from secmon.console.reasons import sentence
 from secmon.evaluate.model import Text
 from secmon.evidence import evidence_line
 from secmon.notify.text import one_line
+from secmon.reasons import sentence
 from secmon.reports.clauses import GUIDELINE
 from secmon.reports.drawing import NO_DEPARTMENT, NO_NUMBER, NO_ZONE, Bar, Rows, bar
 from secmon.reports.model import (

@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 
-from secmon.console.reasons import sentence
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
+from secmon.reasons import sentence
 from secmon.reports.archive import Archived
 from secmon.reports.model import MachineLine, MonthlyReport
 from secmon.reports.speaker import Speaker

@@ -10,14 +10,14 @@ import pytest
 
 import secmon.console
 from secmon.console.fact_view import MAX_ROWS, section_views
-from secmon.console.fact_words import FIELDS, SECTIONS
 from secmon.console.machine import HISTORY, Interval, StoredSection
-from secmon.console.reasons import sentence
 from secmon.console.render import host_link, with_code
 from secmon.console.timeline import WIDTH, spans
 from secmon.console.times import absolute, relative
 from secmon.console.words import WORDS
 from secmon.evaluate.model import Status
+from secmon.fact_words import FIELDS, SECTIONS
+from secmon.reasons import sentence
 from secmon_agent import facts, wire
 from tests.support.office import START, Office
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from secmon.console.fact_words import FIELDS, SECTIONS, field_title, section_title
 from secmon.evaluate.model import STALE, Language, Text
+from secmon.fact_words import FIELDS, SECTIONS, field_title, section_title
 
 _STATUS: Final[Mapping[str, Text]] = {
     "absent": Text(ja="この機器にはありません", en="is not on this machine"),
