@@ -75,8 +75,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     note_ruleset(office.database, office.rules, START)
     for number in range(MACHINES):
         zone, department = ("lgwan", "mynumber", "internet")[number % 3], f"第{number % 30 // 2}課"
-        host = office.add_host(f"pc-{number:03}", asset_number=f"A-{number}", zone=zone, department=department)
         at = START - (30 * DAY if number % 20 == 1 else timedelta(hours=number % 24))
+        place = {"zone": zone, "department": department, "asset_number": f"A-{number}"}
+        host = office.add_host(f"pc-{number:03}", at=at, **place)
         office.report(host, ill(number, at) if number < MACHINES * ILL else well(at), at)
     with office.database.write() as connection:
         connection.execute(sa.insert(jobs).values(job="sweep", period="2026-11-02", finished_at=START))
