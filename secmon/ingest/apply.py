@@ -49,6 +49,7 @@ class Applier:
         self._rules = rules
         self._config = config
         self._observe = observe
+        self._shortest_limit_s = config.stale_after_s(None)
 
     def apply(self, connection: Connection, batch: Sequence[Admitted]) -> list[Outcome]:
         """Outcomes in the order of `batch`. A report that fails leaves no trace and does not touch the others."""
@@ -92,10 +93,6 @@ class Applier:
             and host.judged_ruleset == self._rules.version
             and (admitted.received_at - host.observed_at).total_seconds() < self._shortest_limit_s
         )
-
-    @property
-    def _shortest_limit_s(self) -> float:
-        return self._config.stale_after_s(None)
 
     def _apply_alone(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Outcome:
         try:

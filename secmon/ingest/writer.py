@@ -14,6 +14,7 @@ from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
+from prometheus_client import Counter
 
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
@@ -66,6 +67,7 @@ class Writer:
         self._collector_id, self._generation = identity[0].bytes, identity[1]
         self._clock = clock
         self._on_change = on_change
+        self._counters: dict[str, Counter] = {}
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
 
@@ -137,6 +139,12 @@ class Writer:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, settled)
 
+    def _count(self, outcome: str) -> None:
+        counter = self._counters.get(outcome)
+        if counter is None:
+            counter = self._counters[outcome] = self._runtime.reports.labels(outcome=_LABELS.get(outcome, outcome))
+        counter.inc()
+
     def _answer(self, admitted: Admitted, outcome: Outcome) -> bytes | Refused:
         if isinstance(outcome, Refused):
             return outcome
@@ -144,7 +152,7 @@ class Writer:
             if not is_unavailable(outcome):  # which has been said once for all
                 log.error("a report of %s could not be applied: %s", admitted.key.host_id, _short(outcome))
             return Refused("busy", 503, "the report could not be stored; it will be taken later")
-        self._runtime.reports.labels(outcome=_LABELS.get(outcome.outcome, outcome.outcome)).inc()
+        self._count(outcome.outcome)
         return wire.encode(
             wire.Ack(
                 stream=admitted.report.stream,
