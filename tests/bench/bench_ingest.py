@@ -151,7 +151,7 @@ class _Fleet:
         self, agent: Known, key: SigningKey, number: int, state: bytes, said: Mapping[str, wire.Section] | None
     ) -> bytes:
         report = wire.Report(
-            stream=agent.stream, sequence=number, boot_id=bytes(16), collected_at=datetime.now(UTC), interval_s=900,
+            stream=agent.stream, sequence=number, boot_id=agent.stream, collected_at=datetime.now(UTC), interval_s=900,
             state=state, offset_s=0.0, sections=msgspec.UNSET if said is None else dict(said),
         )  # fmt: skip
         return _request(wire.key_id(bytes(key.verify_key)), wire.seal(wire.REPORT_TYPE, report, key))
