@@ -7,6 +7,7 @@ import fcntl
 import gc
 import logging
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -186,6 +187,7 @@ class Collector:
     def started(self) -> Started:
         host, port = self._console.address
         scheme = "http" if is_loopback(host) else "https"
+        host = self.config.ingest.name or socket.gethostname() if host in certificates.WILDCARDS else host
         shown = f"[{host}]" if ":" in host else host
         return Started(
             ingest=self._ingest.address, console=self._console.address, console_url=f"{scheme}://{shown}:{port}"

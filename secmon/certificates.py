@@ -5,16 +5,19 @@ Agents trust the site CA alone, so it lives long (20 years) and server certifica
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,9 +25,11 @@ from msgspec import Struct
 
 from secmon.config import Config
 from secmon.errors import UsageError
+from secmon.standing import own_addresses
 
 CA_DAYS = 20 * 365
 SERVER_DAYS = 365
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 — compared, not bound
 RENEW_DAYS = 120
 """A server certificate that ends within this many days is replaced."""
 
@@ -75,16 +80,48 @@ def ensure(config: Config, now: datetime) -> Certificates:
 def _made(config: Config, folder: Path, now: datetime) -> Certificates:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ca_file, ca_key = folder / "ca.pem", folder / "ca.key"
-    if not ca_file.exists():
-        _make_ca(ca_file, ca_key, config.office.name, now)
-    ca = x509.load_pem_x509_certificate(ca_file.read_bytes())
-    names = server_names(config)
     certificate, key = folder / "server.pem", folder / "server.key"
-    if not _is_good(certificate, key, ca, names, now):
-        _make_server(certificate, key, ca, ca_key, names, now)
+    with _alone(folder):
+        if not ca_file.exists():
+            _make_ca(ca_file, ca_key, config.office.name, now)
+        ca = x509.load_pem_x509_certificate(ca_file.read_bytes())
+        present = _names_of(certificate, ca)
+        names = sorted(present | set(server_names(config)))  # what agents were told once stays good
+        if not _is_good(certificate, key, ca, names, now):
+            _make_server(certificate, key, ca, ca_key, names, now)
     return Certificates(
         certificate=certificate, key=key, ca=ca_file, ca_der=ca.public_bytes(serialization.Encoding.DER), own=False
     )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A collector that starts and a command beside it must not each make half of a pair."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _names_of(certificate: Path, ca: x509.Certificate) -> set[str]:
+    """Names of the server certificate so far, as far as this CA made it."""
+    if not certificate.exists():
+        return set()
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    if not _is_issued_by(found, ca):
+        return set()
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))}
+
+
+def _is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def advertised_name(config: Config) -> str:
@@ -92,7 +129,7 @@ def advertised_name(config: Config) -> str:
     if config.ingest.name:
         return config.ingest.name
     host = config.ingest.address.rpartition(":")[0].strip("[]")
-    return _own_name() if host in ("0.0.0.0", "::") else host  # noqa: S104 — compared, not bound
+    return _own_name() if host in WILDCARDS else host
 
 
 def server_names(config: Config) -> list[str]:
@@ -100,7 +137,9 @@ def server_names(config: Config) -> list[str]:
     names = {"localhost", "127.0.0.1", "::1", socket.gethostname(), _own_name(), advertised_name(config)}
     for listener in (config.ingest.address, config.console.address):
         names.add(listener.rpartition(":")[0].strip("[]"))
-    return sorted(name for name in names if name and name not in ("0.0.0.0", "::"))  # noqa: S104 — compared, not bound
+    if names & WILDCARDS:
+        names |= {address.partition("%")[0] for address in own_addresses()}
+    return sorted(names - WILDCARDS - {""})
 
 
 @functools.cache
@@ -190,7 +229,7 @@ def _is_good(certificate: Path, key: Path, ca: x509.Certificate, names: Sequence
     if not certificate.exists() or not key.exists():
         return False
     found = x509.load_pem_x509_certificate(certificate.read_bytes())
-    if found.issuer != ca.subject or found.not_valid_after_utc - now < timedelta(days=RENEW_DAYS):
+    if not _is_issued_by(found, ca) or found.not_valid_after_utc - now < timedelta(days=RENEW_DAYS):
         return False
     private = serialization.load_pem_private_key(key.read_bytes(), password=None)
     if found.public_key() != private.public_key():
