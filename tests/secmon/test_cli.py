@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
 from secmon.resources import rules_dir
+from secmon_agent import state
 
+T = TypeVar("T")
 FREE = ("--ingest", "127.0.0.1:0", "--console", "127.0.0.1:0")
 
 
@@ -61,11 +64,13 @@ def started(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def until(happened: Callable[[], object]) -> None:
+def until(happened: Callable[[], T]) -> T:
+    """What it answers, once that is something."""
     end = time.monotonic() + 90
-    while not happened():
+    while not (answer := happened()):
         assert time.monotonic() < end
         time.sleep(0.1)
+    return answer
 
 
 def settings(folder: Path, text: str) -> Path:
@@ -243,15 +248,17 @@ def test_it_serves_alone_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
 def test_it_leaves_no_agent_behind_even_when_it_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with started("up", "--data-dir", data, *FREE) as process:
-        agent_state = data / "agent" / "lock"
-        until(lambda: agent_state.exists() and (data / "listening.json").exists() and _agents(process.pid, data))
-        agents = _agents(process.pid, data)
+        until(lambda: _has_reported(data))  # enrolling, which takes the same lock for a moment, is over
+        agents = until(lambda: _agents(process.pid, data))
         process.kill()
         process.wait()
 
         until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in agents))
 
-    assert agents
+
+def _has_reported(data: Path) -> bool:
+    remembered = state.peek(data / "agent")
+    return remembered is not None and remembered.last_ack_sequence is not None
 
 
 def _agents(pid: int, data: Path) -> list[psutil.Process]:
