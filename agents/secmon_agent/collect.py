@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from secmon_agent import wire
 from secmon_agent.files import LiveFiles
-from secmon_agent.host import AbsentError, DeniedError, Host, ProbeError, UnsupportedError
+from secmon_agent.host import AbsentError, DeniedError, Host, ProbeError, Programs, UnsupportedError
 from secmon_agent.memory import DictMemory, FileMemory, Memory
 from secmon_agent.probes import Probe, probes_for
 
@@ -29,6 +29,10 @@ _STATUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (UnsupportedError, "unsupported"),
     (NotImplementedError, "unsupported"),
 )
+_CHILD: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from secmon_agent.questions.child import main; main(sys.argv[2])"
+)
+"""The same agent in a child process, wherever it was found."""
 
 
 def collect(host: Host, names: Iterable[str] | None = None) -> dict[str, wire.Section]:
@@ -79,7 +83,7 @@ def live_host(state_dir: Path | None) -> Host:
         system=system,
         memory=memory,
         clock=_utc_now,
-        runner=_run,
+        programs=Programs(_run, _ask),
         privileged=_privileged(),
     )
 
@@ -109,6 +113,16 @@ def _run(argv: Sequence[str], *, timeout_s: float, max_output_bytes: int) -> Com
     from secmon_agent.command import run
 
     return run(argv, timeout_s=timeout_s, max_output_bytes=max_output_bytes)
+
+
+def _ask(question: str, *, timeout_s: float) -> bytes:
+    from secmon_agent.command import DEFAULT_MAX_OUTPUT_BYTES
+
+    argv = [sys.executable, "-I", "-X", "utf8", "-c", _CHILD, str(Path(__file__).parents[1]), question]
+    result = _run(argv, timeout_s=timeout_s, max_output_bytes=DEFAULT_MAX_OUTPUT_BYTES)
+    if result.exit_code != 0:
+        raise ProbeError(f"the process that asks {question} ended with status {result.exit_code}")
+    return result.stdout
 
 
 def _privileged() -> bool:

@@ -11,10 +11,10 @@ A live host and a recorded one run the same probes. A probe returns its facts, o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ from secmon_agent import __version__
 from secmon_agent.facts import Family
 from secmon_agent.files import Files, Stat
 from secmon_agent.memory import Memory
+from secmon_agent.questions import Answer
 from secmon_agent.registry import Registry
 from secmon_agent.system import System
 
@@ -54,8 +55,27 @@ class TooLargeError(ProbeError):
     """A file or folder over the limit of whoever reads it."""
 
 
+_ERRORS: Final[Mapping[str, type[ProbeError]]] = {
+    "absent": AbsentError,
+    "denied": DeniedError,
+    "unsupported": UnsupportedError,
+}
+
+
 class Run(Protocol):
     def __call__(self, argv: Sequence[str], *, timeout_s: float, max_output_bytes: int) -> CommandResult: ...
+
+
+class Ask(Protocol):
+    def __call__(self, question: str, *, timeout_s: float) -> bytes:
+        """The JSON of an `Answer`."""
+
+
+class Programs(NamedTuple):
+    """The doors to other processes."""
+
+    run: Run
+    ask: Ask
 
 
 class Host:
@@ -68,7 +88,7 @@ class Host:
         system: System,
         memory: Memory,
         clock: Callable[[], datetime],
-        runner: Run,
+        programs: Programs,
         privileged: bool,
     ) -> None:
         self.family = family
@@ -79,7 +99,7 @@ class Host:
         self.privileged = privileged
         """May read what only root or Administrators may."""
         self._clock = clock
-        self._runner = runner
+        self._programs = programs
         self._cycle: dict[str, object] = {}
 
     def now(self) -> datetime:
@@ -88,7 +108,17 @@ class Host:
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 10.0, max_output_bytes: int = 4 << 20) -> CommandResult:
         """See `command.run`."""
-        return self._runner(argv, timeout_s=timeout_s, max_output_bytes=max_output_bytes)
+        return self._programs.run(argv, timeout_s=timeout_s, max_output_bytes=max_output_bytes)
+
+    def ask(self, question: str, kind: type[T], *, timeout_s: float = 20.0) -> T:
+        """What a child process answers to one of `questions.QUESTIONS`; raises as a probe does."""
+        try:
+            answer = msgspec.json.decode(self._programs.ask(question, timeout_s=timeout_s), type=Answer)
+            if answer.status == "ok":
+                return msgspec.json.decode(answer.value, type=kind)
+        except msgspec.DecodeError as error:
+            raise ProbeError(f"the answer to {question} cannot be read: {error}") from None
+        raise _ERRORS.get(answer.status, ProbeError)(answer.reason or question)
 
     def new_cycle(self) -> None:
         """Forget what `once` found."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 from secmon_agent.command import CommandResult
 from secmon_agent.facts import Family
 from secmon_agent.files import RecordedFiles
-from secmon_agent.host import Host
+from secmon_agent.host import Host, Programs
 from secmon_agent.memory import DictMemory, Memory
 from secmon_agent.registry import NoRegistry, RecordedRegistry, Registry, Written
 from secmon_agent.system import RecordedSystem, Recording
@@ -49,8 +49,10 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names that this agent had no right to."""
     commands: tuple[Command, ...] = ()
     system: Recording = Recording()
-    registry: str = ""
-    """JSON file beside `host.json`."""
+    answers: dict[str, str] = {}
+    """JSON file beside `host.json`, by the name of a question: what the child process said."""
+    registry: tuple[str, ...] = ()
+    """JSON files beside `host.json`; no key stands in two of them."""
 
 
 def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
@@ -64,6 +66,11 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
                 return CommandResult(exit_code=command.exit_code, stdout=stdout)
         raise FileNotFoundError(2, "not recorded", argv[0])
 
+    def ask(question: str, *, timeout_s: float) -> bytes:
+        if question not in manifest.answers:
+            raise FileNotFoundError(2, "not recorded", question)
+        return (folder / manifest.answers[question]).read_bytes()
+
     return Host(
         family=manifest.family,
         files=RecordedFiles(
@@ -74,14 +81,17 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
             folders=frozenset(manifest.folders),
             denied=frozenset(manifest.denied),
         ),
-        registry=_registry(folder / manifest.registry) if manifest.registry else NoRegistry(),
+        registry=_registry([folder / name for name in manifest.registry]) if manifest.registry else NoRegistry(),
         system=RecordedSystem(manifest.system),
         memory=memory if memory is not None else DictMemory(),
         clock=lambda: manifest.now,
-        runner=run,
+        programs=Programs(run, ask),
         privileged=manifest.privileged,
     )
 
 
-def _registry(path: Path) -> Registry:
-    return RecordedRegistry(msgspec.json.decode(path.read_bytes(), type=_Registry))
+def _registry(paths: Sequence[Path]) -> Registry:
+    keys: _Registry = {}
+    for path in paths:
+        keys |= msgspec.json.decode(path.read_bytes(), type=_Registry)
+    return RecordedRegistry(keys)
