@@ -150,7 +150,7 @@ def test_it_stays_and_ends_cleanly_when_told_to(desk: Desk, collector: Collector
     assert process.stderr is not None
     assert process.stderr.readline() == "secmon-agent: 1 delivered\n"
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (0, "", "")
     assert len(collector.received) == 1
 

@@ -62,7 +62,7 @@ class Rig:
 
     def start_collector(self) -> subprocess.Popen[bytes]:
         process = self._start("secmon.cli", "serve", "--config", str(self.config))
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while time.monotonic() < end:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return process

@@ -36,7 +36,7 @@ def stored(collector: Collector) -> int:
 
 
 def wait_for_mail(folder: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not any((folder / "mail").glob("*.eml")):
         assert time.monotonic() < end, "no mail came after the outage"
         time.sleep(0.1)
