@@ -28,6 +28,7 @@ from secmon.errors import UsageError
 from secmon.ingest.admission import KeyRing
 from secmon.ingest.enrollment import Enrollment
 from secmon.ingest.listener import Listener
+from secmon.ingest.server import IngestListener
 from secmon.ingest.writer import Writer
 from secmon.metrics.exposition import Exposition
 from secmon.metrics.runtime import Runtime
@@ -154,7 +155,7 @@ class Collector:
         self._writer = Writer(
             self.database, self.rulebook, config, self.runtime, self.identity, clock, on_change=self._wake.set
         )
-        self._ingest = HttpListener("ingest", self._ingest_app(), ingest_socket, self._context)
+        self._ingest = IngestListener(self._ingest_app(), ingest_socket, self.certificates)
         self._console = HttpListener("console", self._console_app(), console_socket, self._console_context())
         self._schedule = Schedule(
             database=self.database,
@@ -280,6 +281,7 @@ class Collector:
                     self._wake.set()
                 fresh = certificates.ensure(self.config, self.clock())
                 fresh.load(self._context)
+                self._ingest.take(fresh)
             except Exception as error:  # noqa: BLE001 — it is logged, and tried again
                 _log(error, "rules and certificates could not be looked after")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ from secmon.store.bulk import execute_many
 from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
 from secmon_agent import wire
 
-CLAMP_TOLERANCE = timedelta(seconds=5)
+CLAMP_TOLERANCE_S = 5.0
 """A correction of the observed time beyond this is shown as clamped."""
 
 
@@ -225,18 +225,17 @@ def _refuse(host: Row[Any] | None) -> Refused | None:
     return None
 
 
-_TOUCHED = (
-    "sequence", "observed_at", "received_at", "collected_at", "offset_s", "clamped", "interval_s", "boot_id",
-    "rejected", "vitals",
-)  # fmt: skip
-_TOUCH = f"UPDATE contacts SET {', '.join(f'{name} = ?' for name in _TOUCHED)} WHERE host_id = ?"  # noqa: S608 — our own names
+_TOUCH = (
+    "UPDATE contacts SET sequence = ?, observed_at = ?, received_at = ?, collected_at = ?, offset_s = ?, clamped = ?, "
+    "interval_s = ?, boot_id = ?, rejected = ?, vitals = ? WHERE host_id = ?"
+)
 
 
 def _touch(connection: Connection, beats: Sequence[tuple[Admitted, Row[Any]]]) -> None:
     rows = []
     for admitted, host in beats:
-        values = _contact_values(host, admitted, corrected(admitted, host.observed_at))
-        rows.append((*(values[name] for name in _TOUCHED), host.host_id))
+        told = _told(host, admitted, corrected(admitted, host.observed_at))
+        rows.append((*told[1:], host.host_id))
     execute_many(connection, _TOUCH, rows)
 
 
@@ -251,7 +250,7 @@ def _contact(
     connection: Connection, host: Row[Any], admitted: Admitted, observed_at: datetime, *, confirmed: bool
 ) -> None:
     """Note that the machine spoke; unless `confirmed`, what was known of it is no younger than before."""
-    values = _contact_values(host, admitted, observed_at)
+    values: dict[str, Any] = _told(host, admitted, observed_at)._asdict()
     if not confirmed:
         values["observed_at"] = host.observed_at or observed_at
     if admitted.report.agent_version is not UNSET:
@@ -262,23 +261,39 @@ def _contact(
         connection.execute(sa.update(contacts).where(contacts.c.host_id == host.host_id).values(**values))
 
 
-def _contact_values(host: Row[Any], admitted: Admitted, observed_at: datetime) -> dict[str, Any]:
+class _Told(NamedTuple):
+    """What a contact keeps of a report, in the order of `_TOUCH`, which leaves the stream as it is."""
+
+    stream: bytes
+    sequence: int
+    observed_at: datetime
+    received_at: datetime
+    collected_at: datetime
+    offset_s: float | None
+    clamped: bool
+    interval_s: int
+    boot_id: bytes
+    rejected: int | None
+    vitals: str | None
+
+
+def _told(host: Row[Any], admitted: Admitted, observed_at: datetime) -> _Told:
     report = admitted.report
     offset = offset_of(report)
-    said = (report.collected_at - observed_at).total_seconds() + (offset or 0.0)
-    return {
-        "stream": report.stream,
-        "sequence": report.sequence,
-        "observed_at": observed_at,
-        "received_at": admitted.received_at,
-        "collected_at": report.collected_at,
-        "offset_s": offset,
-        "clamped": abs(said) > CLAMP_TOLERANCE.total_seconds(),
-        "interval_s": report.interval_s,
-        "boot_id": report.boot_id,
-        "rejected": None if report.rejected is UNSET else min(max(report.rejected, 0), MAX_COUNT),
-        "vitals": host.vitals if report.vitals is UNSET else _merged(host.vitals, report.vitals),
-    }
+    off_by_s = (report.collected_at - observed_at).total_seconds() + (offset or 0.0)
+    return _Told(
+        report.stream,
+        report.sequence,
+        observed_at,
+        admitted.received_at,
+        report.collected_at,
+        offset,
+        abs(off_by_s) > CLAMP_TOLERANCE_S,
+        report.interval_s,
+        report.boot_id,
+        None if report.rejected is UNSET else min(max(report.rejected, 0), MAX_COUNT),
+        host.vitals if report.vitals is UNSET else _merged(host.vitals, report.vitals),
+    )
 
 
 def _merged(stored: str | None, said: dict[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -28,8 +29,15 @@ MAX_PER_ADDRESS: Final = 256
 SMALL_BYTES: Final = 16 << 10
 """Bodies up to this are verified on the event loop, larger ones beside it."""
 
+LINGER_BYTES: Final = 4 * wire.MAX_WIRE_BYTES
+LINGER_S: Final = 5.0
+"""What is still read and thrown away of the body of a refused request: whoever is sending must come to the answer."""
+
 HELD: Final = "secmon.held_bytes"
 """In the scope of a request: bytes of its body, which count as in flight until it is answered."""
+
+WHOLE: Final = "secmon.whole_body"
+"""In the scope of a request whose body has been read to its end."""
 
 _OUTCOMES: Final = {401: "unauthorized", 403: "forbidden", 409: "fork", 413: "too_large", 503: "busy"}
 log = logging.getLogger(__name__)
@@ -67,6 +75,7 @@ class Listener:
             await self._route(scope, receive, send, address)
         except Refused as refused:
             await _problem(send, refused)
+            await _linger(scope, receive)
         except Exception:
             log.exception("request failed")
             await _problem(send, Refused("busy", 503))
@@ -162,6 +171,7 @@ class Listener:
             if self._in_flight_bytes > wire.MAX_IN_FLIGHT_BYTES:
                 raise Refused("busy", 503, "too many bytes in flight")
             if not message.get("more_body", False):
+                scope[WHOLE] = True
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -218,6 +228,20 @@ async def _problem(send: Send, refused: Refused) -> None:
     if refused.status in (400, 401, 408, 413, 503):
         extra.append((b"connection", b"close"))
     await _answer(send, refused.status, body, wire.PROBLEM_CONTENT_TYPE.encode(), *extra)
+
+
+async def _linger(scope: Scope, receive: Receive) -> None:
+    """Until the sender is through, hangs up, or has had its time."""
+    if scope["method"] != "POST" or WHOLE in scope:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            size = 0
+            while size < LINGER_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
 from secmon.store.types import microseconds
 
-_SQLITE: Mapping[type, Callable[..., object]] = {datetime: microseconds, uuid.UUID: lambda value: value.hex}
+sqlite3.register_adapter(datetime, microseconds)
+sqlite3.register_adapter(uuid.UUID, lambda value: value.hex)
 
 
 def execute_many(connection: Connection, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -19,14 +21,6 @@ def execute_many(connection: Connection, sql: str, rows: Sequence[tuple[object, 
     Preparing each row by SQLAlchemy's general means costs several times as much as SQLite's work on it.
     """
     if connection.dialect.name == "sqlite":
-        plain = [
-            tuple(_SQLITE[type(value)](value) if type(value) in _SQLITE else value for value in row) for row in rows
-        ]
-        connection.exec_driver_sql(sql, plain)
+        connection.exec_driver_sql(sql, rows)
     else:
         connection.exec_driver_sql(sql.replace("?", "%s"), list(rows))
-
-
-def _plain(value: object) -> object:
-    convert = _SQLITE.get(type(value))
-    return value if convert is None else convert(value)

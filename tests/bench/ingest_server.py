@@ -24,7 +24,8 @@ from nacl.signing import SigningKey
 from secmon import certificates
 from secmon.app import Collector
 from secmon.config import Config, Console, Ingest
-from secmon.serving import HttpListener, bind
+from secmon.ingest.server import IngestListener
+from secmon.serving import bind
 from secmon.store.hosts import create_host
 from secmon.store.schema import agent_keys, agents, host_agents
 from secmon_agent import wire
@@ -106,7 +107,7 @@ def _bare(folder: Path) -> Ready:
         await send({"type": "http.response.body", "body": b"ok"})
 
     found = certificates.ensure(_config(folder), datetime.now(UTC))
-    listener = HttpListener("bare", app, bind("127.0.0.1:0", "ingest"), found.context())
+    listener = IngestListener(app, bind("127.0.0.1:0", "ingest"), found)
     listener.start()
     return Ready(listener.address[1])
 
