@@ -6,6 +6,7 @@ TLS and HTTP are read outside Python, which halves what a heartbeat costs; the a
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any, Final
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 from granian.server.embed import Server
 
 from secmon.certificates import Certificates
@@ -24,8 +26,10 @@ MAX_CONNECTIONS: Final = 768
 """Open at once, below the 1,024 files that a process may usually hold open; others wait in the socket's queue."""
 IDLE_S: Final = 30
 """A connection on which nothing comes for so long, or no whole head of a request, is closed."""
+AGAIN_S: Final = 1.0
 BUFFER_BYTES: Final = 64 << 10
 """Of each connection."""
+log = logging.getLogger(__name__)
 
 
 class IngestListener:
@@ -40,6 +44,7 @@ class IngestListener:
         self._loop = _new_loop()
         self._server: _Server | None = None
         self._up = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
 
     def start(self) -> None:
@@ -50,6 +55,7 @@ class IngestListener:
                 raise Failure("the listener for agents did not start; see the log")
 
     def stop(self) -> None:
+        self._stopping.set()
         if self._server is not None:
             self._loop.call_soon_threadsafe(self._server.stop)
             self._thread.join(timeout=10)
@@ -67,7 +73,10 @@ class IngestListener:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
+        while not self._stopping.is_set():
+            self._loop.run_until_complete(self._serve())
+            if not self._stopping.wait(AGAIN_S):
+                log.error("the listener for agents ended by itself and is started again")
 
     async def _serve(self) -> None:
         self._server = _Server(self._app, self._listener, self._certificates)
@@ -87,7 +96,8 @@ class _Server(Server):
             websockets=False,
             backlog=BACKLOG,
             backpressure=MAX_CONNECTIONS,
-            log_enabled=False,
+            log_level=LogLevels.error,
+            log_dictconfig={"handlers": {}, "loggers": {"_granian": {"propagate": True}}},  # to whoever logs for us
             ssl_cert=certificates.certificate,
             ssl_key=certificates.key,
             ssl_protocol_min=SSLProtocols.tls12,

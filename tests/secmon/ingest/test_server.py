@@ -132,3 +132,18 @@ def test_it_frees_its_port_when_it_ends(tmp_path: Path) -> None:
 
 def _config(folder: Path) -> Config:
     return Config(data_dir=str(folder), ingest=Ingest(address="127.0.0.1:8443"))
+
+
+def test_it_starts_again_when_it_ended_by_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running(tmp_path) as collector:
+        agent = BareAgent(collector)
+        assert agent.enroll().status == 200
+        listener = collector._ingest
+        assert listener._server is not None
+        listener._loop.call_soon_threadsafe(listener._server.stop)
+        end = time.monotonic() + 120
+        while "started again" not in caplog.text:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+        assert agent.send(linux()).status == 200
