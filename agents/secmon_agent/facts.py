@@ -68,6 +68,8 @@ class Os(Fact, frozen=True, kw_only=True):
     """Windows: update build revision."""
     edition: str | UnsetType = UNSET
     """Windows: EditionID (`Professional`, `EnterpriseS`, `ServerStandard`)."""
+    edition_class: Literal["pro", "enterprise", "ltsc", "iot-ltsc", "server"] | UnsetType = UNSET
+    """Windows: editions that share their ends of support; `pro` has Home too, `enterprise` has Education too."""
     installation: str | UnsetType = UNSET
     """Windows: InstallationType (`Client`, `Server`, `Server Core`)."""
 
@@ -76,19 +78,29 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
     """An update that is offered and not installed."""
 
     package: str
-    """Package name (with `:arch` when it is a foreign architecture), or the KB number on Windows."""
+    """Package name (with `:arch` when it is a foreign architecture); on Windows the KB number ("KB5068861"), or the
+    GUID of an update that has none."""
     installed_version: str | UnsetType = UNSET
     candidate_version: str | UnsetType = UNSET
     security: bool | UnsetType = UNSET
-    """A security archive (apt: Release label/suite) offers this version or one that it supersedes, or security
-    category (WUA)."""
+    """A security archive (apt: Release label/suite) offers this version or one that it supersedes; Windows: its
+    category is Security Updates or Critical Updates."""
     origin: str | UnsetType = UNSET
     """The archive that offers it, e.g. "Debian-Security bookworm-security"."""
     pending_since: datetime | UnsetType = UNSET
     """When the package list had been fetched in which this agent first saw an update of this kind (security or not) for
-    the installed version; a newer candidate does not start the time anew."""
+    the installed version; a newer candidate does not start the time anew. Windows: when Microsoft, or whoever approved
+    it on the WSUS, last changed the offer (LastDeploymentChangeTime)."""
     phased_percent: int | UnsetType = UNSET
     """Ubuntu: share of machines that are offered the update so far; left out where it is offered to all."""
+
+
+class InstalledUpdate(Fact, frozen=True, kw_only=True):
+    package: str
+    """KB number, or the GUID of an update that has none."""
+    installed_at: datetime
+    security: bool | UnsetType = UNSET
+    """Its category is Security Updates or Critical Updates; left out where the history does not classify it."""
 
 
 class Patches(Fact, frozen=True, kw_only=True):
@@ -96,16 +108,39 @@ class Patches(Fact, frozen=True, kw_only=True):
 
     manager: Literal["apt", "dnf", "wua"] | UnsetType = UNSET
     lists_updated_at: datetime | UnsetType = UNSET
-    """When the package lists were last fetched successfully."""
+    """When the package lists were last fetched successfully; Windows: its last successful search."""
     pending: tuple[PendingUpdate, ...] | UnsetType = UNSET
+    """Windows: as its last search found them, without drivers and without the definitions of antimalware."""
     held: tuple[str, ...] | UnsetType = UNSET
-    """Packages that an administrator has put on hold."""
+    """Packages that an administrator has put on hold; Windows: pending updates that somebody has hidden."""
     last_installed_at: datetime | UnsetType = UNSET
-    """When an update was last installed, from the package manager's own history."""
+    """When an update was last installed, from the package manager's own history; definitions do not count."""
     automatic: bool | UnsetType = UNSET
     """Updates are installed without anybody's doing (unattended-upgrades and its timer, or Automatic Updates)."""
     security_archive: bool | UnsetType = UNSET
     """A security archive is among the sources; without one, an empty list of pending updates proves nothing."""
+    installed: tuple[InstalledUpdate, ...] | UnsetType = UNSET
+    """Windows: the newest successful installation of each update that its history still holds, at most 200, without
+    definitions and without what was removed later."""
+    cumulative_installed_at: datetime | UnsetType = UNSET
+    """Windows: when the newest cumulative update of the system itself was installed, from component based servicing. A
+    server that offers nothing proves nothing; this does."""
+    definitions_pending: tuple[PendingUpdate, ...] | UnsetType = UNSET
+    """Windows: definitions of antimalware that are offered; they change several times a day."""
+    definitions_installed_at: datetime | UnsetType = UNSET
+    """Windows: when Windows Update last installed definitions; what the antimalware fetches itself does not show."""
+    update_source: Literal["wsus", "internet"] | UnsetType = UNSET
+    """Windows: who answers a search, as policy has it."""
+    update_server: str | UnsetType = UNSET
+    """Windows: scheme, host and port of the WSUS that policy names, used or not; without user, password and path."""
+    automatic_policy: (
+        Literal["disabled", "notify-download", "notify-install", "scheduled", "local-choice", "notify-restart"]
+        | UnsetType
+    ) = UNSET
+    """Windows: what policy says of automatic updates (NoAutoUpdate, AUOptions 2 to 7); left out without a policy."""
+    esu_years: tuple[int, ...] | UnsetType = UNSET
+    """Windows 10: years of Extended Security Updates (1 to 3) that are licensed by a key of a volume licence; empty
+    where none is. Left out elsewhere, and where Windows knows no such licence."""
 
 
 class Package(Fact, frozen=True, kw_only=True):
@@ -119,10 +154,35 @@ class Package(Fact, frozen=True, kw_only=True):
     """Local date, ISO 8601, where the system records one."""
 
 
+class Office(Fact, frozen=True, kw_only=True):
+    """Microsoft Office that Click-to-Run installed; one from an MSI is a package like others."""
+
+    version: str | UnsetType = UNSET
+    """VersionToReport: `16.0.19029.20208`."""
+    channel: str | UnsetType = UNSET
+    """Where its updates come from: `current`, `monthly-enterprise`, `semi-annual`, `ltsc-2021`, … or the GUID of a
+    channel that this agent does not know."""
+    products: tuple[str, ...] | UnsetType = UNSET
+    """ProductReleaseIds: `O365BusinessRetail`, `VisioPro2021Volume`."""
+    updates_enabled: bool | UnsetType = UNSET
+
+
+class Browser(Fact, frozen=True, kw_only=True):
+    name: Literal["edge", "chrome", "firefox"]
+    version: str
+    """As its updater says; the list of programs may hold another number."""
+    per_user: bool
+    """Installed by and for one person, where nobody else updates it."""
+
+
 class Software(Fact, frozen=True, kw_only=True):
     """Section `software`: what is installed."""
 
     packages: tuple[Package, ...] | UnsetType = UNSET
+    office: Office | UnsetType = UNSET
+    """Windows; left out where there is no Click-to-Run."""
+    browsers: tuple[Browser, ...] | UnsetType = UNSET
+    """Windows."""
 
 
 class ListeningPort(Fact, frozen=True, kw_only=True):
@@ -332,10 +392,19 @@ class Boot(Fact, frozen=True, kw_only=True):
     reboot_pending_since: datetime | UnsetType = UNSET
     """When the oldest piece of evidence appeared; left out while none is pending."""
     reboot_evidence: tuple[str, ...] | UnsetType = UNSET
-    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, …"""
+    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, or a registry key of Windows
+    (`WindowsUpdate\\Auto Update\\RebootRequired`), …"""
     kernel_running: str | UnsetType = UNSET
     kernel_newest: str | UnsetType = UNSET
     """Newest kernel release installed for booting."""
+    secure_boot_2023: Literal["not-started", "in-progress", "updated"] | UnsetType = UNSET
+    """Windows: UEFICA2023Status, how far Windows has brought the certificates of 2023 into the firmware, whose
+    predecessors end in 2026. `not-started` is no proof that they are missing: new firmware brings them along."""
+    tpm_present: bool | UnsetType = UNSET
+    tpm_version: str | UnsetType = UNSET
+    """`1.2` or `2.0`."""
+    tpm_ready: bool | UnsetType = UNSET
+    """Enabled, activated and owned when the system started."""
 
 
 Section = (

@@ -118,7 +118,8 @@ class Host:
                 return msgspec.json.decode(answer.value, type=kind)
         except msgspec.DecodeError as error:
             raise ProbeError(f"the answer to {question} cannot be read: {error}") from None
-        raise _ERRORS.get(answer.status, ProbeError)(answer.reason or question)
+        reason = answer.reason.removeprefix(f"{ProbeError.__name__}: ")  # which whoever reports it puts there again
+        raise _ERRORS.get(answer.status, ProbeError)(reason or question)
 
     def new_cycle(self) -> None:
         """Forget what `once` found."""

@@ -53,6 +53,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """JSON file beside `host.json`, by the name of a question: what the child process said."""
     registry: tuple[str, ...] = ()
     """JSON files beside `host.json`; no key stands in two of them."""
+    written: dict[str, datetime] = {}
+    """When registry keys were last written."""
 
 
 def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
@@ -81,7 +83,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
             folders=frozenset(manifest.folders),
             denied=frozenset(manifest.denied),
         ),
-        registry=_registry([folder / name for name in manifest.registry]) if manifest.registry else NoRegistry(),
+        registry=_registry(folder, manifest) if manifest.registry else NoRegistry(),
         system=RecordedSystem(manifest.system),
         memory=memory if memory is not None else DictMemory(),
         clock=lambda: manifest.now,
@@ -90,8 +92,8 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
     )
 
 
-def _registry(paths: Sequence[Path]) -> Registry:
+def _registry(folder: Path, manifest: Manifest) -> Registry:
     keys: _Registry = {}
-    for path in paths:
-        keys |= msgspec.json.decode(path.read_bytes(), type=_Registry)
-    return RecordedRegistry(keys)
+    for name in manifest.registry:
+        keys |= msgspec.json.decode((folder / name).read_bytes(), type=_Registry)
+    return RecordedRegistry(keys, manifest.written)

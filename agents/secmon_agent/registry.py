@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Protocol
 
 Value = str | int | bytes | list[str]
@@ -13,6 +14,7 @@ View = Literal["64", "32"]
 HKLM: Final = "HKEY_LOCAL_MACHINE"
 HKU: Final = "HKEY_USERS"
 MAX_SUBKEYS: Final = 20_000
+_FILETIME_EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 
 
 class Registry(Protocol):
@@ -22,6 +24,9 @@ class Registry(Protocol):
     def values(self, key: str) -> dict[str, Value]: ...
 
     def subkeys(self, key: str) -> list[str]: ...
+
+    def written(self, key: str) -> datetime:
+        """When a value or direct subkey of the key last changed, UTC, whole seconds."""
 
 
 class NoRegistry:
@@ -33,12 +38,19 @@ class NoRegistry:
     def subkeys(self, key: str) -> list[str]:
         raise FileNotFoundError(2, "there is no registry here", key)
 
+    def written(self, key: str) -> datetime:
+        raise FileNotFoundError(2, "there is no registry here", key)
+
 
 class RecordedRegistry:
-    """`{key: {value name: value}}`; null for a key that this agent had no right to."""
+    """`{key: {value name: value}}`; null for a key that this agent had no right to. `written` names when keys last
+    changed; the others never did."""
 
-    def __init__(self, keys: Mapping[str, Mapping[str, Written] | None]) -> None:
+    def __init__(
+        self, keys: Mapping[str, Mapping[str, Written] | None], written: Mapping[str, datetime] | None = None
+    ) -> None:
         self._keys = {key.lower(): (key, values) for key, values in keys.items()}
+        self._written = {key.lower(): moment for key, moment in (written or {}).items()}
 
     def values(self, key: str) -> dict[str, Value]:
         found = self._keys.get(key.lower())
@@ -61,6 +73,15 @@ class RecordedRegistry:
         if not names and wanted not in self._keys:
             raise FileNotFoundError(2, "no such registry key", key)
         return sorted(names)
+
+    def written(self, key: str) -> datetime:
+        self.values(key)
+        return self._written.get(key.lower(), _FILETIME_EPOCH)
+
+
+def instant(filetime: int) -> datetime:
+    """A FILETIME (100 ns since 1601) as an instant, whole seconds; OverflowError beyond the year 9999."""
+    return _FILETIME_EPOCH + timedelta(seconds=filetime // 10**7)
 
 
 def _value(value: Written) -> Value:

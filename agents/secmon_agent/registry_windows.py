@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Final
 
-from secmon_agent.registry import MAX_SUBKEYS, Value
+from secmon_agent.registry import MAX_SUBKEYS, Value, instant
 
 if sys.platform == "win32":
     import winreg
@@ -24,6 +25,10 @@ if sys.platform == "win32":
             with _opened(key) as handle:
                 count = min(winreg.QueryInfoKey(handle)[0], MAX_SUBKEYS)
                 return [winreg.EnumKey(handle, index) for index in range(count)]
+
+        def written(self, key: str) -> datetime:
+            with _opened(key) as handle:
+                return instant(winreg.QueryInfoKey(handle)[2])
 
     def _opened(key: str) -> winreg.HKEYType:
         hive, _, path = key.partition("\\")

@@ -53,6 +53,9 @@ class System(Protocol):
     def running_services(self) -> dict[str, bool]:
         """Running or not, per service name."""
 
+    def firmware(self) -> Literal["uefi", "bios"] | None:
+        """What started the machine; None where the system does not know."""
+
 
 class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Recorded answers; what is left out raises PermissionError when asked."""
@@ -65,6 +68,7 @@ class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sockets: tuple[Socket, ...] | UnsetType = UNSET
     adapters: tuple[Adapter, ...] | UnsetType = UNSET
     running_services: dict[str, bool] | UnsetType = UNSET
+    firmware: Literal["uefi", "bios"] | UnsetType = UNSET
 
 
 class RecordedSystem:
@@ -94,6 +98,9 @@ class RecordedSystem:
 
     def running_services(self) -> dict[str, bool]:
         return dict(_known(self._recording.running_services, "running_services"))
+
+    def firmware(self) -> Literal["uefi", "bios"] | None:
+        return _known(self._recording.firmware, "firmware")
 
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Final
+from typing import Final, Literal
 
 from secmon_agent.system import Adapter, Address, Socket
 
@@ -64,6 +64,9 @@ class LinuxSystem:
 
     def running_services(self) -> dict[str, bool]:
         raise NotImplementedError("read from /sys/fs/cgroup")
+
+    def firmware(self) -> Literal["uefi", "bios"] | None:
+        raise NotImplementedError("read from /sys/firmware")
 
 
 def read_address_messages(data: bytes, found: list[Address]) -> bool:

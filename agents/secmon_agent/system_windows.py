@@ -6,6 +6,7 @@ import platform
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import UNSET
 
@@ -66,6 +67,16 @@ class WindowsSystem:
         import psutil
 
         return {service.name(): service.status() == "running" for service in psutil.win_service_iter()}
+
+    def firmware(self) -> Literal["uefi", "bios"] | None:
+        if sys.platform != "win32":
+            raise NotImplementedError("GetFirmwareType of Windows")
+        import ctypes
+
+        found = ctypes.c_uint(0)
+        if not ctypes.windll.kernel32.GetFirmwareType(ctypes.byref(found)):
+            return None
+        return "bios" if found.value == 1 else "uefi" if found.value == 2 else None
 
 
 def _process_name(pid: int | None, names: dict[int, str]) -> str:

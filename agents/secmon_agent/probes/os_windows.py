@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import UNSET, UnsetType
 
@@ -14,16 +14,21 @@ from secmon_agent.registry import HKLM, Value, number, text
 
 CURRENT_VERSION: Final = HKLM + r"\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _FIRST_BUILD_OF_11: Final = 22000
+_CLASSES: Final[tuple[tuple[str, Literal["pro", "enterprise", "ltsc", "iot-ltsc"]], ...]] = (
+    (r"Core(N|SingleLanguage|CountrySpecific)?|Professional(N|Workstation|WorkstationN|Education|EducationN)?", "pro"),
+    (r"(Enterprise|Education)N?|IoTEnterprise|ServerRdsh", "enterprise"),
+    (r"EnterpriseSN?", "ltsc"),
+    (r"IoTEnterpriseS", "iot-ltsc"),
+)
+"""EditionIDs of clients; one that is not here has no class."""
 
 
 def os_windows(host: Host) -> Os:
     """Source: registry, `Windows NT\\CurrentVersion`."""
     values = host.registry.values(CURRENT_VERSION)
     installation = text(values, "InstallationType")
-    server = installation is not None and installation.startswith("Server")
-    build_text = text(values, "CurrentBuildNumber") or text(values, "CurrentBuild") or ""
-    build = int(build_text) if build_text.isdecimal() else None
-    ubr = number(values, "UBR")
+    server = _is_server(values)
+    build, ubr = _build(values), number(values, "UBR")
     return Os(
         family="windows",
         id=UNSET if installation is None else ("windows-server" if server else "windows"),
@@ -34,8 +39,33 @@ def os_windows(host: Host) -> Os:
         build=UNSET if build is None else build,
         ubr=UNSET if ubr is None else ubr,
         edition=text(values, "EditionID") or UNSET,
+        edition_class=UNSET if installation is None else _class(text(values, "EditionID") or "", server),
         installation=installation or UNSET,
     )
+
+
+def build(host: Host) -> int | None:
+    """CurrentBuildNumber, for other probes."""
+    return _build(host.registry.values(CURRENT_VERSION))
+
+
+def is_server(host: Host) -> bool:
+    return _is_server(host.registry.values(CURRENT_VERSION))
+
+
+def _build(values: Mapping[str, Value]) -> int | None:
+    found = text(values, "CurrentBuildNumber") or text(values, "CurrentBuild") or ""
+    return int(found) if found.isdecimal() else None
+
+
+def _is_server(values: Mapping[str, Value]) -> bool:
+    return (text(values, "InstallationType") or "").startswith("Server")
+
+
+def _class(edition: str, server: bool) -> Literal["pro", "enterprise", "ltsc", "iot-ltsc", "server"] | UnsetType:
+    if server:
+        return "server"
+    return next((name for pattern, name in _CLASSES if re.fullmatch(pattern, edition)), UNSET)
 
 
 def _name(values: Mapping[str, Value], server: bool, build: int | None) -> str | UnsetType:

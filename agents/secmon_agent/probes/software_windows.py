@@ -13,7 +13,9 @@ from msgspec import UNSET, UnsetType
 
 from secmon_agent.facts import Package, Software
 from secmon_agent.host import Host
+from secmon_agent.probes.browsers_windows import browsers
 from secmon_agent.probes.host_windows import subkeys_if_any
+from secmon_agent.probes.office_windows import office
 from secmon_agent.registry import HKLM, HKU, Value, number, text
 
 Source = Literal["dpkg", "rpm", "registry", "registry32", "registry-user"]
@@ -23,23 +25,29 @@ _MAX_CHARS: Final = 200
 
 
 def software_windows(host: Host) -> Software:
-    """Sources: registry, `Uninstall` of the machine (64 and 32 bit) and of the users who are logged on."""
+    """Sources: registry, `Uninstall` of the machine (64 and 32 bit) and of the users who are logged on,
+    `Office\\ClickToRun\\Configuration`, `EdgeUpdate\\Clients`, `Google\\Update\\Clients`, `Mozilla Firefox`."""
+    people = loaded_hives(host)
     found: dict[Package, None] = {}
-    for source, root in _roots(host):
+    for source, root in _roots(people):
         for name in subkeys_if_any(host, root):
             package = _package(host, f"{root}\\{name}", source)
             if package is not None:
                 found[package] = None
-    return Software(packages=tuple(found))
+    return Software(packages=tuple(found), office=office(host), browsers=browsers(host, people))
 
 
-def _roots(host: Host) -> list[tuple[Source, str]]:
-    people = [sid for sid in subkeys_if_any(host, HKU) if re.fullmatch(r"S-1-5-21-[0-9-]+", sid)]
+def loaded_hives(host: Host) -> list[str]:
+    """Keys of the people who are logged on, of this machine, a domain or Entra ID."""
+    return [rf"{HKU}\{sid}" for sid in subkeys_if_any(host, HKU) if re.fullmatch(r"S-1-(5-21|12-1)-[0-9-]+", sid)]
+
+
+def _roots(people: list[str]) -> list[tuple[Source, str]]:
     machine: list[tuple[Source, str]] = [
         ("registry", rf"{HKLM}\SOFTWARE\{_UNINSTALL}"),
         ("registry32", rf"{HKLM}\SOFTWARE\WOW6432Node\{_UNINSTALL}"),
     ]
-    return machine + [("registry-user", rf"{HKU}\{sid}\Software\{_UNINSTALL}") for sid in people]
+    return machine + [("registry-user", rf"{hive}\Software\{_UNINSTALL}") for hive in people]
 
 
 def _package(host: Host, key: str, source: Source) -> Package | None:

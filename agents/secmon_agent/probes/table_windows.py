@@ -7,9 +7,11 @@ from typing import Final
 
 from secmon_agent.facts import Section
 from secmon_agent.host import Host
+from secmon_agent.probes.boot_windows import boot_windows
 from secmon_agent.probes.host_windows import host_windows
 from secmon_agent.probes.interfaces_windows import interfaces_windows
 from secmon_agent.probes.os_windows import os_windows
+from secmon_agent.probes.patches_windows import patches_windows
 from secmon_agent.probes.ports_windows import ports_windows
 from secmon_agent.probes.services_windows import services_windows
 from secmon_agent.probes.software_windows import software_windows
@@ -19,6 +21,8 @@ PROBES: Final[Mapping[str, Callable[[Host], Section]]] = {
     "os": os_windows,
     "ports": ports_windows,
     "interfaces": interfaces_windows,
+    "patches": patches_windows,
     "software": software_windows,
     "services": services_windows,
+    "boot": boot_windows,
 }

@@ -12,7 +12,11 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-QUESTIONS: Final[Mapping[str, str]] = {}
+QUESTIONS: Final[Mapping[str, str]] = {
+    "esu": "secmon_agent.questions.esu",
+    "tpm": "secmon_agent.questions.tpm",
+    "wua": "secmon_agent.questions.wua",
+}
 """Module by the name of the question."""
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec import UNSET, UnsetType
 
 from secmon_agent.host import DeniedError, ProbeError, UnsupportedError
 
@@ -55,3 +58,25 @@ def name(hresult: int) -> str:
 def unsigned(number: int) -> int:
     """COM hands 32-bit numbers over as if the highest bit were a sign."""
     return number & 0xFFFFFFFF
+
+
+def created(name: str, method: str) -> Any:
+    """A late-bound object that knows `method`; asked for at once, since pywin32 would hide the error of a system that
+    has the object in name only."""
+    from win32com.client import Dispatch
+
+    found = Dispatch(name)
+    found._oleobj_.GetIDsOfNames(method)
+    return found
+
+
+def listed(collection: Any) -> list[Any]:
+    """The items of a collection that has Count and Item."""
+    return [collection.Item(index) for index in range(collection.Count)]
+
+
+def instant(value: Any) -> datetime | UnsetType:
+    """A DATE that its documentation gives in UTC, whatever time zone pywin32 puts on it; UNSET for an empty one."""
+    if value is None or getattr(value, "year", 0) < 2000:
+        return UNSET
+    return datetime(value.year, value.month, value.day, value.hour, value.minute, value.second, tzinfo=UTC)
