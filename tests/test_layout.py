@@ -82,7 +82,19 @@ def declared(project: Path) -> set[str]:
     return known | {name.replace("-", "_") for name in names} | WINDOWS_ONLY
 
 
-WINDOWS_ONLY = {"win32api", "win32service", "win32con", "win32file", "win32security", "pywintypes", "winreg"}
+WINDOWS_ONLY = {
+    *(
+        "pythoncom",
+        "pywintypes",
+        "win32api",
+        "win32com",
+        "win32con",
+        "win32file",
+        "win32security",
+        "win32service",
+        "winreg",
+    ),
+}
 """Of pywin32, which is declared for Windows and so not installed elsewhere."""
 
 
