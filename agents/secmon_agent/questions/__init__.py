@@ -12,7 +12,12 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-QUESTIONS: Final[Mapping[str, str]] = {}
+QUESTIONS: Final[Mapping[str, str]] = {
+    "antimalware": "secmon_agent.questions.antimalware",
+    "bitlocker": "secmon_agent.questions.bitlocker",
+    "firewall": "secmon_agent.questions.firewall",
+    "local_security": "secmon_agent.questions.local_security",
+}
 """Module by the name of the question."""
 
 
