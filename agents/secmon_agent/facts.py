@@ -205,8 +205,24 @@ class Ports(Fact, frozen=True, kw_only=True):
 
 
 class FirewallProfile(Fact, frozen=True, kw_only=True):
+    """Windows: the settings for one kind of network, as policy and the machine's own settings together make them."""
+
     name: Literal["domain", "private", "public"]
     enabled: bool | UnsetType = UNSET
+    inbound: Literal["block", "allow"] | UnsetType = UNSET
+    """What becomes of unsolicited traffic that no rule mentions."""
+    source: Literal["effective", "policy", "local"] | UnsetType = UNSET
+    """Who says whether it is enabled: the running firewall; or, where that cannot be asked, a policy or the machine's
+    own setting in the registry."""
+
+
+class FirewallProduct(Fact, frozen=True, kw_only=True):
+    """Windows: another maker's firewall that is registered with the Security Center."""
+
+    name: str
+    """As it calls itself, NFKC-normalised."""
+    enabled: bool | UnsetType = UNSET
+    """What it told the Security Center."""
 
 
 class Firewall(Fact, frozen=True, kw_only=True):
@@ -217,11 +233,49 @@ class Firewall(Fact, frozen=True, kw_only=True):
     manager: Literal["ufw", "firewalld", "nftables", "iptables", "windows"] | UnsetType = UNSET
     """What keeps the rules across a restart."""
     filtering: bool | UnsetType = UNSET
-    """Unsolicited traffic from the network is dropped or rejected unless a rule allows it."""
+    """Unsolicited traffic from the network is dropped or rejected unless a rule allows it. Windows: the service runs,
+    and it holds in every profile, since the machine changes between them by itself; undetermined where Windows' own
+    firewall does not do it and another maker's is registered."""
     persistent: bool | UnsetType = UNSET
-    """The rules come back after a restart."""
+    """The rules come back after a restart; Windows: the service starts by itself."""
     profiles: tuple[FirewallProfile, ...] | UnsetType = UNSET
     """Windows only."""
+    products: tuple[FirewallProduct, ...] | UnsetType = UNSET
+    """Windows clients only: firewalls of other makers; left out where there is no Security Center."""
+
+
+class AntimalwareProduct(Fact, frozen=True, kw_only=True):
+    """A program that looks for malware, as far as it or the system tells."""
+
+    name: str
+    """As it calls itself, NFKC-normalised; always `Microsoft Defender Antivirus` and `ClamAV` for these two."""
+    enabled: bool | UnsetType = UNSET
+    """It is on. Windows: as the product told the Security Center, or Defender itself; otherwise: its service runs."""
+    real_time: bool | UnsetType = UNSET
+    """Files are scanned when they are opened or written (Defender: RealTimeProtectionEnabled; ClamAV: clamonacc runs).
+    Other makers' products say only whether they are on."""
+    state: Literal["on", "off", "snoozed", "expired"] | UnsetType = UNSET
+    """As told to the Security Center: `snoozed` by a person or the product, `expired` with its licence."""
+    mode: Literal["normal", "passive", "edr_block", "not_running"] | UnsetType = UNSET
+    """Defender's AMRunningMode; `passive`: it leaves the machine to another product."""
+    up_to_date: bool | UnsetType = UNSET
+    """The product's own opinion of its signatures, as told to the Security Center."""
+    signatures_updated_at: datetime | UnsetType = UNSET
+    """When newer signatures last arrived. Defender: AntivirusSignatureLastUpdated; ClamAV: time of the file `daily`."""
+    signatures_version: str | UnsetType = UNSET
+    fetches_signatures: bool | UnsetType = UNSET
+    """ClamAV: the service freshclam runs, which fetches them by itself."""
+    tamper_protected: bool | UnsetType = UNSET
+    """Defender: nobody can switch it off past the console of its administrator."""
+
+
+class Antimalware(Fact, frozen=True, kw_only=True):
+    """Section `antimalware`: absent where none of the products that this agent knows is installed."""
+
+    products: tuple[AntimalwareProduct, ...] | UnsetType = UNSET
+    listed_by: Literal["security_center", "known_products"] | UnsetType = UNSET
+    """How complete `products` is. `security_center`: Windows clients; every product registers there, and may stay after
+    it was removed. `known_products`: the products that this agent knows by their service; others may be there."""
 
 
 class Interface(Fact, frozen=True, kw_only=True):
@@ -252,10 +306,11 @@ class Account(Fact, frozen=True, kw_only=True):
     """A local account that can hold a password."""
 
     label: str
-    """Name of a system account (`root`, uid below 1000, RID below 1000); `uid:1001` or the SID for a person's."""
+    """Name of a system account (`root`, uid below 1000, RID below 1000); `uid:1001` or the SID for a person's.
+    Windows: `Administrator`, `Guest` and the like by their RID, however they were renamed."""
     uid: int | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
-    """Not expired and not locked."""
+    """Not expired and not locked. Windows: not disabled; the lockout after failed tries passes and is not counted."""
     login: bool | UnsetType = UNSET
     """Has a shell that lets somebody in."""
     admin: bool | UnsetType = UNSET
@@ -264,12 +319,50 @@ class Account(Fact, frozen=True, kw_only=True):
     """State of the password field; needs the right to read the shadow file."""
     password_changed_on: str | UnsetType = UNSET
     """ISO 8601 date."""
+    password_required: bool | UnsetType = UNSET
+    """Windows: an empty password is refused (UF_PASSWD_NOTREQD is not set); of the present password nothing is told."""
+    password_expires: bool | UnsetType = UNSET
+    """Windows: the age limit of the password policy holds for it (UF_DONT_EXPIRE_PASSWD is not set)."""
+
+
+class AdminMember(Fact, frozen=True, kw_only=True):
+    """A direct member of the Administrators group S-1-5-32-544: a person's account or a group."""
+
+    label: str
+    """As `Account.label`; for groups that stand for many `Domain Admins`, `Domain Users`, `Everyone`,
+    `Authenticated Users` and the like; otherwise the SID."""
+    scope: Literal["local", "domain", "entra", "well_known"] | UnsetType = UNSET
+    """Of this machine, of a Windows domain (or of anything that exists no longer, whose SID stays in the group), of
+    Microsoft Entra ID, or the same on every machine."""
+
+
+class Uac(Fact, frozen=True, kw_only=True):
+    """Windows User Account Control."""
+
+    enabled: bool | UnsetType = UNSET
+    """EnableLUA."""
+    admin_prompt: (
+        Literal["none", "credentials_secure", "consent_secure", "credentials", "consent", "consent_foreign"] | UnsetType
+    ) = UNSET
+    """What an administrator sees before a program gets their rights (ConsentPromptBehaviorAdmin 0 to 5): nothing, a
+    question for the password or for consent, on the secure desktop or not; `consent_foreign`: not for Windows' own
+    programs, which is how Windows comes."""
+    remote_unfiltered: bool | UnsetType = UNSET
+    """LocalAccountTokenFilterPolicy: over the network, local administrators have all rights at once."""
 
 
 class Accounts(Fact, frozen=True, kw_only=True):
     """Section `accounts`."""
 
     accounts: tuple[Account, ...] | UnsetType = UNSET
+    """Left out on a domain controller, whose accounts are the domain's."""
+    administrators: tuple[AdminMember, ...] | UnsetType = UNSET
+    """Windows only."""
+    uac: Uac | UnsetType = UNSET
+    """Windows only."""
+    laps: Literal["off", "entra", "ad", "legacy"] | UnsetType = UNSET
+    """Windows: where a policy has the local administrator's password kept and changed (Windows LAPS BackupDirectory;
+    `legacy`: AdmPwd). Whether it was, the registry does not tell."""
     sudo_without_password: bool | UnsetType = UNSET
     """A sudoers rule grants NOPASSWD for every command."""
 
@@ -287,12 +380,15 @@ class PasswordPolicy(Fact, frozen=True, kw_only=True):
     lockout_threshold: int | UnsetType = UNSET
     """Failed tries until the account is locked; 0 means never."""
     lockout_duration_s: int | UnsetType = UNSET
+    """0 means until an administrator unlocks it; of no meaning while `lockout_threshold` is 0."""
     hash_algorithm: str | UnsetType = UNSET
     """How a new password is stored: `yescrypt`, `sha512`, `md5`, …"""
 
 
 class ScreenLock(Fact, frozen=True, kw_only=True):
-    """Section `screen_lock`: absent on a machine without a graphical session."""
+    """Section `screen_lock`: absent on a machine without a graphical session. Windows: a limit for the whole machine,
+    or else the worst of all profiles that are loaded; undetermined while nobody is logged on and no such limit is
+    set."""
 
     enabled: bool | UnsetType = UNSET
     timeout_s: int | UnsetType = UNSET
@@ -309,13 +405,13 @@ class Volume(Fact, frozen=True, kw_only=True):
     removable: bool | UnsetType = UNSET
     encrypted: bool | UnsetType = UNSET
     suspended: bool | UnsetType = UNSET
-    """Encrypted, but the key lies open (BitLocker suspended)."""
+    """Encrypted, but the key lies open (BitLocker suspended); Windows only."""
     method: str | UnsetType = UNSET
-    """`luks2`, `bitlocker`, …"""
+    """`luks2`, `bitlocker`, …; encryption by other makers' programs on Windows is not seen."""
 
 
 class DiskEncryption(Fact, frozen=True, kw_only=True):
-    """Section `disk_encryption`: writable volumes on disks of this machine."""
+    """Section `disk_encryption`: writable volumes on disks of this machine. Windows: those with a drive letter."""
 
     volumes: tuple[Volume, ...] | UnsetType = UNSET
 
@@ -408,7 +504,7 @@ class Boot(Fact, frozen=True, kw_only=True):
 
 
 Section = (
-    Host | Os | Patches | Software | Ports | Firewall | Interfaces | Accounts | PasswordPolicy
+    Host | Os | Patches | Software | Ports | Firewall | Antimalware | Interfaces | Accounts | PasswordPolicy
     | ScreenLock | DiskEncryption | Services | AuditLog | TimeSync | RemoteAccess | Boot
 )  # fmt: skip
 
@@ -419,6 +515,7 @@ SECTIONS: dict[str, type[Section]] = {
     "software": Software,
     "ports": Ports,
     "firewall": Firewall,
+    "antimalware": Antimalware,
     "interfaces": Interfaces,
     "accounts": Accounts,
     "password_policy": PasswordPolicy,

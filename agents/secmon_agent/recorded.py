@@ -50,7 +50,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     commands: tuple[Command, ...] = ()
     system: Recording = Recording()
     answers: dict[str, str] = {}
-    """JSON file beside `host.json`, by the name of a question: what the child process said."""
+    """JSON file beside `host.json`, by the name of a question: what the child process said. Others are denied."""
     registry: tuple[str, ...] = ()
     """JSON files beside `host.json`; no key stands in two of them."""
     written: dict[str, datetime] = {}
@@ -70,7 +70,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
 
     def ask(question: str, *, timeout_s: float) -> bytes:
         if question not in manifest.answers:
-            raise FileNotFoundError(2, "not recorded", question)
+            raise PermissionError(13, "not recorded", question)
         return (folder / manifest.answers[question]).read_bytes()
 
     return Host(

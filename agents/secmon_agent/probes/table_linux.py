@@ -8,6 +8,7 @@ from typing import Final
 from secmon_agent.facts import Section
 from secmon_agent.host import Host
 from secmon_agent.probes.accounts_linux import accounts
+from secmon_agent.probes.antimalware_linux import antimalware_linux
 from secmon_agent.probes.audit_log_linux import audit_log
 from secmon_agent.probes.boot_linux import boot
 from secmon_agent.probes.disk_encryption_linux import disk_encryption
@@ -31,6 +32,7 @@ PROBES: Final[Mapping[str, Callable[[Host], Section]]] = {
     "software": software,
     "ports": ports_linux,
     "firewall": firewall,
+    "antimalware": antimalware_linux,
     "interfaces": interfaces_linux,
     "accounts": accounts,
     "password_policy": password_policy,

@@ -13,7 +13,11 @@ from typing import Final
 from msgspec import Raw, Struct
 
 QUESTIONS: Final[Mapping[str, str]] = {
+    "antimalware": "secmon_agent.questions.antimalware",
+    "bitlocker": "secmon_agent.questions.bitlocker",
     "esu": "secmon_agent.questions.esu",
+    "firewall": "secmon_agent.questions.firewall",
+    "local_security": "secmon_agent.questions.local_security",
     "tpm": "secmon_agent.questions.tpm",
     "wua": "secmon_agent.questions.wua",
 }
