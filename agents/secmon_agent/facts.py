@@ -260,6 +260,60 @@ class DiskEncryption(Fact, frozen=True, kw_only=True):
     volumes: tuple[Volume, ...] | UnsetType = UNSET
 
 
+class RemovableDevice(Fact, frozen=True, kw_only=True):
+    """A USB storage device that was plugged in here at some time."""
+
+    vendor: str | UnsetType = UNSET
+    product: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    """As Windows calls its class: `Disk`, `CdRom`, …"""
+    serial_hash: str | UnsetType = UNSET
+    """First 16 hex digits of SHA-256 over `secmon removable serial v1`, a zero byte and the upper-case serial: the same
+    stick has the same everywhere, and the serial stays here. Left out for a device that bears no serial."""
+    first_seen_at: datetime | UnsetType = UNSET
+
+
+class RemovablePolicy(Fact, frozen=True, kw_only=True):
+    """What Windows' own policies for the machine say; one that nobody has set is `False`. A product that blocks by a
+    driver of its own shows in none of these."""
+
+    deny_all: bool | UnsetType = UNSET
+    """Every access to all removable storage is denied."""
+    deny_read: bool | UnsetType = UNSET
+    """Reading from removable disks is denied."""
+    deny_write: bool | UnsetType = UNSET
+    deny_execute: bool | UnsetType = UNSET
+    deny_phone_read: bool | UnsetType = UNSET
+    """Reading from phones and cameras (Windows Portable Devices) is denied."""
+    deny_phone_write: bool | UnsetType = UNSET
+    deny_install: bool | UnsetType = UNSET
+    """Removable devices that this machine has not met are not installed."""
+    deny_write_unencrypted: bool | UnsetType = UNSET
+    """Removable disks without BitLocker are read-only."""
+    write_protect: bool | UnsetType = UNSET
+    """`StorageDevicePolicies` makes USB disks read-only."""
+    autoplay_off: tuple[str, ...] | UnsetType = UNSET
+    """Kinds of drives without AutoPlay (NoDriveTypeAutoRun): `unknown`, `removable`, `fixed`, `network`, `optical`,
+    `ramdisk`."""
+    autorun_off: bool | UnsetType = UNSET
+    """Commands of autorun.inf are not run (NoAutorun)."""
+
+
+class RemovableMedia(Fact, frozen=True, kw_only=True):
+    """Section `removable_media`: what a stick may do here. Absent in a container, which sees no stick."""
+
+    usb_storage: bool | UnsetType = UNSET
+    """The driver for USB storage (USBSTOR; usb-storage) starts for a stick that is plugged in."""
+    uas: bool | UnsetType = UNSET
+    """The driver for fast USB disks (UASPStor; uas), which use it instead of the other, starts for one."""
+    automount: bool | UnsetType = UNSET
+    """Linux: a session mounts a stick by itself; `False` where nothing is installed that could."""
+    policy: RemovablePolicy | UnsetType = UNSET
+    """Windows only."""
+    devices_seen: tuple[RemovableDevice, ...] | UnsetType = UNSET
+    """Windows: devices that were plugged in at some time."""
+
+
 class Service(Fact, frozen=True, kw_only=True):
     name: str
     """systemd unit (`ssh.service`) or Windows service name (`LanmanServer`), never a display name."""
@@ -340,7 +394,7 @@ class Boot(Fact, frozen=True, kw_only=True):
 
 Section = (
     Host | Os | Patches | Software | Ports | Firewall | Interfaces | Accounts | PasswordPolicy
-    | ScreenLock | DiskEncryption | Services | AuditLog | TimeSync | RemoteAccess | Boot
+    | ScreenLock | DiskEncryption | RemovableMedia | Services | AuditLog | TimeSync | RemoteAccess | Boot
 )  # fmt: skip
 
 SECTIONS: dict[str, type[Section]] = {
@@ -355,6 +409,7 @@ SECTIONS: dict[str, type[Section]] = {
     "password_policy": PasswordPolicy,
     "screen_lock": ScreenLock,
     "disk_encryption": DiskEncryption,
+    "removable_media": RemovableMedia,
     "services": Services,
     "audit_log": AuditLog,
     "time_sync": TimeSync,

@@ -11,6 +11,7 @@ from secmon_agent.probes.host_windows import host_windows
 from secmon_agent.probes.interfaces_windows import interfaces_windows
 from secmon_agent.probes.os_windows import os_windows
 from secmon_agent.probes.ports_windows import ports_windows
+from secmon_agent.probes.removable_windows import removable_windows
 from secmon_agent.probes.services_windows import services_windows
 from secmon_agent.probes.software_windows import software_windows
 
@@ -20,5 +21,6 @@ PROBES: Final[Mapping[str, Callable[[Host], Section]]] = {
     "ports": ports_windows,
     "interfaces": interfaces_windows,
     "software": software_windows,
+    "removable_media": removable_windows,
     "services": services_windows,
 }
