@@ -320,6 +320,10 @@ class Service(Fact, frozen=True, kw_only=True):
     start: Literal["auto", "manual", "disabled", "masked", "static"] | UnsetType = UNSET
     running: bool | UnsetType = UNSET
     """Left out for one-shot and on-demand services, whose state is no setting."""
+    delayed: bool | UnsetType = UNSET
+    """Windows, for `auto`: started some minutes after the others."""
+    triggered: bool | UnsetType = UNSET
+    """Windows: something else than a person or a restart may start or stop it."""
 
 
 class Services(Fact, frozen=True, kw_only=True):
@@ -327,6 +331,25 @@ class Services(Fact, frozen=True, kw_only=True):
 
     manager: Literal["systemd", "windows"] | UnsetType = UNSET
     services: tuple[Service, ...] | UnsetType = UNSET
+
+
+class AuditSetting(Fact, frozen=True, kw_only=True):
+    """One line of Windows' audit policy."""
+
+    subcategory: str
+    """`logon`, `process-creation`, …: this agent's own word for its GUID; the GUID itself where it knows none."""
+    success: bool
+    failure: bool
+
+
+class EventLog(Fact, frozen=True, kw_only=True):
+    """One of Windows' classic event logs."""
+
+    name: Literal["Application", "Security", "System"]
+    max_bytes: int | UnsetType = UNSET
+    """Largest size, bytes."""
+    when_full: Literal["overwrite", "archive", "stop"] | UnsetType = UNSET
+    """The oldest records are overwritten; the log is put aside and a new one begun; new records are lost."""
 
 
 class AuditLog(Fact, frozen=True, kw_only=True):
@@ -338,9 +361,13 @@ class AuditLog(Fact, frozen=True, kw_only=True):
     """`rsyslog`, `syslog-ng`, or `none`."""
     auditd: Literal["running", "installed", "none"] | UnsetType = UNSET
     remote: bool | UnsetType = UNSET
-    """Log records are also sent to another machine."""
+    """Log records are also sent to another machine. Never `False` on Windows, where any program may do it."""
     retention_days: int | UnsetType = UNSET
     """Days that rotated logs are kept, where a setting says so."""
+    audit_policy: tuple[AuditSetting, ...] | UnsetType = UNSET
+    """Windows: every subcategory, as it is in force."""
+    event_logs: tuple[EventLog, ...] | UnsetType = UNSET
+    """Windows only."""
 
 
 class TimeSync(Fact, frozen=True, kw_only=True):
@@ -351,6 +378,9 @@ class TimeSync(Fact, frozen=True, kw_only=True):
     running: bool | UnsetType = UNSET
     servers: tuple[str, ...] | UnsetType = UNSET
     """Configured sources."""
+    method: Literal["domain", "servers", "both", "none"] | UnsetType = UNSET
+    """Windows: where the time comes from by setting: the domain's controllers, the configured sources, either, or
+    nowhere."""
     synchronized: bool | UnsetType = UNSET
     """The kernel says that its clock is disciplined (adjtimex without STA_UNSYNC)."""
 
@@ -367,6 +397,19 @@ class SshServer(Fact, frozen=True, kw_only=True):
     max_auth_tries: int | UnsetType = UNSET
 
 
+class Smb(Fact, frozen=True, kw_only=True):
+    """File sharing of Windows."""
+
+    server_smb1: bool | UnsetType = UNSET
+    """Others may come in by version 1 of the protocol."""
+    client_smb1: bool | UnsetType = UNSET
+    """This machine may go to others by version 1."""
+    server_signing: bool | UnsetType = UNSET
+    """Signatures are demanded of those who come in; undetermined where it is left to Windows' own default."""
+    client_signing: bool | UnsetType = UNSET
+    """Signatures are demanded of the machines this one goes to; undetermined likewise."""
+
+
 class RemoteAccess(Fact, frozen=True, kw_only=True):
     """Section `remote_access`."""
 
@@ -375,6 +418,17 @@ class RemoteAccess(Fact, frozen=True, kw_only=True):
     ssh_installed: bool | UnsetType = UNSET
     rdp_enabled: bool | UnsetType = UNSET
     rdp_nla: bool | UnsetType = UNSET
+    smb: Smb | UnsetType = UNSET
+    """Windows only."""
+    llmnr: bool | UnsetType = UNSET
+    """Windows: asks the neighbours for names that DNS does not know (Link-Local Multicast Name Resolution)."""
+    netbios: bool | UnsetType = UNSET
+    """Windows: some network adapter speaks NetBIOS over TCP/IP."""
+    winrm: bool | UnsetType = UNSET
+    """Windows: the service for management from afar (WS-Management, PowerShell) runs."""
+    remote_tools: tuple[str, ...] | UnsetType = UNSET
+    """Products that let somebody see or steer this machine from afar and that ran at the time: `teamviewer`,
+    `anydesk`, … Left out where processes are hidden from this agent and it sees none."""
 
 
 class Boot(Fact, frozen=True, kw_only=True):

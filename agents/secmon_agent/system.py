@@ -20,6 +20,8 @@ class Socket(Struct, frozen=True, kw_only=True):
     address: str
     port: int
     process: str | UnsetType = UNSET
+    pid: int | UnsetType = UNSET
+    """Of the process that holds it."""
 
 
 class Adapter(Struct, frozen=True, kw_only=True):
@@ -53,6 +55,12 @@ class System(Protocol):
     def running_services(self) -> dict[str, bool]:
         """Running or not, per service name."""
 
+    def service_processes(self) -> dict[str, int]:
+        """Process of each running service; one process may host several."""
+
+    def processes(self) -> list[str]:
+        """Names of the programs that run."""
+
 
 class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Recorded answers; what is left out raises PermissionError when asked."""
@@ -65,6 +73,8 @@ class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sockets: tuple[Socket, ...] | UnsetType = UNSET
     adapters: tuple[Adapter, ...] | UnsetType = UNSET
     running_services: dict[str, bool] | UnsetType = UNSET
+    service_processes: dict[str, int] | UnsetType = UNSET
+    processes: tuple[str, ...] | UnsetType = UNSET
 
 
 class RecordedSystem:
@@ -94,6 +104,12 @@ class RecordedSystem:
 
     def running_services(self) -> dict[str, bool]:
         return dict(_known(self._recording.running_services, "running_services"))
+
+    def service_processes(self) -> dict[str, int]:
+        return dict(_known(self._recording.service_processes, "service_processes"))
+
+    def processes(self) -> list[str]:
+        return list(_known(self._recording.processes, "processes"))
 
 
 T = TypeVar("T")

@@ -65,6 +65,12 @@ class LinuxSystem:
     def running_services(self) -> dict[str, bool]:
         raise NotImplementedError("read from /sys/fs/cgroup")
 
+    def service_processes(self) -> dict[str, int]:
+        raise NotImplementedError("read from /sys/fs/cgroup")
+
+    def processes(self) -> list[str]:
+        raise NotImplementedError("read from /proc")
+
 
 def read_address_messages(data: bytes, found: list[Address]) -> bool:
     """Append the IPv4 addresses of a netlink answer; True where the answer is complete. ValueError where it is no

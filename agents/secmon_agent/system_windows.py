@@ -1,4 +1,4 @@
-"""Asking a running Windows machine, by psutil."""
+"""Asking a running Windows machine, by psutil and the service manager."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import platform
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import UNSET
 
 from secmon_agent.system import Adapter, Address, Socket
+
+_SERVICE_RUNNING: Final = 4
 
 
 class WindowsSystem:
@@ -48,6 +51,7 @@ class WindowsSystem:
                     address=connection.laddr.ip,
                     port=connection.laddr.port,
                     process=process or UNSET,
+                    pid=connection.pid or UNSET,
                 )
             )
         return found
@@ -61,11 +65,36 @@ class WindowsSystem:
         ]
 
     def running_services(self) -> dict[str, bool]:
-        if sys.platform != "win32":
-            raise NotImplementedError("services of Windows")
+        return {name: state == _SERVICE_RUNNING for name, state, _ in _services()}
+
+    def service_processes(self) -> dict[str, int]:
+        return {name: pid for name, _, pid in _services() if pid}
+
+    def processes(self) -> list[str]:
         import psutil
 
-        return {service.name(): service.status() == "running" for service in psutil.win_service_iter()}
+        return [name for pid in psutil.pids() if (name := _process_name(pid, {}))]
+
+
+def _services() -> list[tuple[str, int, int]]:
+    """(name, state, process or 0) of every service, by one question to the service manager."""
+    if sys.platform != "win32":
+        raise NotImplementedError("services of Windows")
+    import pywintypes
+    import win32service
+
+    try:
+        manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_ENUMERATE_SERVICE)
+        try:
+            found = win32service.EnumServicesStatusEx(
+                manager, win32service.SERVICE_WIN32, win32service.SERVICE_STATE_ALL
+            )
+        finally:
+            win32service.CloseServiceHandle(manager)
+    except pywintypes.error as error:
+        # The text is in the system's language; the number says it too.
+        raise OSError(0, "EnumServicesStatusEx", None, error.winerror) from None
+    return [(it["ServiceName"], it["CurrentState"], it["ProcessId"]) for it in found]
 
 
 def _process_name(pid: int | None, names: dict[int, str]) -> str:

@@ -12,7 +12,9 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-QUESTIONS: Final[Mapping[str, str]] = {}
+QUESTIONS: Final[Mapping[str, str]] = {
+    "audit_policy": "secmon_agent.questions.audit_policy",
+}
 """Module by the name of the question."""
 
 
