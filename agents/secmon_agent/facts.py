@@ -178,6 +178,20 @@ class Interface(Fact, frozen=True, kw_only=True):
     """Next hops of the default routes through this interface."""
 
 
+class Proxy(Fact, frozen=True, kw_only=True):
+    """Where programs are told to go first for the web."""
+
+    source: Literal["winhttp", "machine", "user", "environment", "apt", "dnf"]
+    """Who is told: Windows' services; everybody by policy; a person who was logged on; every session; the package
+    manager."""
+    addresses: tuple[str, ...] | UnsetType = UNSET
+    """`host:port`; user names, passwords and paths are cut off."""
+    auto_config: bool | UnsetType = UNSET
+    """A script from some address decides."""
+    auto_detect: bool | UnsetType = UNSET
+    """The network is asked for such a script (WPAD)."""
+
+
 class Interfaces(Fact, frozen=True, kw_only=True):
     """Section `interfaces`: how the machine is connected."""
 
@@ -186,6 +200,11 @@ class Interfaces(Fact, frozen=True, kw_only=True):
     default_route: bool | UnsetType = UNSET
     forwarding: bool | UnsetType = UNSET
     """The machine passes IPv4 or IPv6 packets on between its interfaces."""
+    sharing: bool | UnsetType = UNSET
+    """Windows: the service that lends this machine's connection to others runs (SharedAccess: Internet Connection
+    Sharing, mobile hotspot, also the NAT of Hyper-V's default switch)."""
+    proxies: tuple[Proxy, ...] | UnsetType = UNSET
+    """Only what is configured; empty where nothing is."""
 
 
 class Account(Fact, frozen=True, kw_only=True):

@@ -31,7 +31,15 @@ class Adapter(Struct, frozen=True, kw_only=True):
     up: bool
     mac: str | UnsetType = UNSET
     addresses: tuple[str, ...] = ()
-    """CIDR."""
+    """CIDR, without temporary ones."""
+    guid: str | UnsetType = UNSET
+    """In braces."""
+    if_type: int | UnsetType = UNSET
+    """IANA interface type."""
+    gateways: tuple[str, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    forwarding: bool | UnsetType = UNSET
+    """Packets that come in here are passed on."""
 
 
 class System(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import socket
 import sys
-from collections.abc import Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -57,12 +56,9 @@ class WindowsSystem:
         return found
 
     def adapters(self) -> list[Adapter]:
-        import psutil
+        from secmon_agent.adapters_windows import adapters
 
-        states = psutil.net_if_stats()
-        return [
-            _adapter(name, name in states and states[name].isup, rows) for name, rows in psutil.net_if_addrs().items()
-        ]
+        return adapters()
 
     def running_services(self) -> dict[str, bool]:
         return {name: state == _SERVICE_RUNNING for name, state, _ in _services()}
@@ -109,27 +105,3 @@ def _process_name(pid: int | None, names: dict[int, str]) -> str:
         except psutil.Error:
             names[pid] = ""
     return names[pid]
-
-
-def _adapter(name: str, up: bool, rows: Sequence[object]) -> Adapter:
-    import psutil
-
-    mac, addresses = "", []
-    for row in rows:
-        family, address, netmask = row.family, row.address, row.netmask  # type: ignore[attr-defined]
-        if family == psutil.AF_LINK:
-            mac = address.replace("-", ":").lower()
-        elif family == socket.AF_INET:
-            addresses.append(f"{address}/{_prefix(netmask)}")
-        elif family == socket.AF_INET6 and netmask:
-            # psutil tells no IPv6 prefix on Windows; a network that is guessed would be worse than none.
-            addresses.append(f"{address.partition('%')[0]}/{_prefix6(netmask)}")
-    return Adapter(name=name, up=up, mac=mac or UNSET, addresses=tuple(addresses))
-
-
-def _prefix(netmask: str | None) -> int:
-    return 32 if not netmask else int.from_bytes(socket.inet_aton(netmask), "big").bit_count()
-
-
-def _prefix6(netmask: str) -> int:
-    return int.from_bytes(socket.inet_pton(socket.AF_INET6, netmask), "big").bit_count()
