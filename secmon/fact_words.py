@@ -81,6 +81,7 @@ FIELDS: Final[Mapping[str, Text]] = {
     "port": _("ポート", "Port"),
     "reach": _("届く範囲", "Reach"),
     "process": _("プログラム", "Program"),
+    "last_port": _("最後のポート", "Last port"),
     "backend": _("方式", "Backend"),
     "filtering": _("外からの通信の遮断", "Filters unsolicited traffic"),
     "persistent": _("再起動後も有効", "Survives a restart"),

@@ -136,6 +136,10 @@ class ListeningPort(Fact, frozen=True, kw_only=True):
     """`loopback`: only from this machine; `network`: bound to an address beyond it (a firewall may still block)."""
     process: str | UnsetType = UNSET
     """Name of the program; undetermined without the right to see other users' processes."""
+    services: tuple[str, ...] | UnsetType = UNSET
+    """Windows: services that this very process hosts; one of them listens."""
+    last_port: int | UnsetType = UNSET
+    """Windows: the port is one of the dynamic range from `port` to this; RPC services take another at each start."""
 
 
 class Ports(Fact, frozen=True, kw_only=True):
