@@ -196,6 +196,10 @@ class ListeningPort(Fact, frozen=True, kw_only=True):
     """`loopback`: only from this machine; `network`: bound to an address beyond it (a firewall may still block)."""
     process: str | UnsetType = UNSET
     """Name of the program; undetermined without the right to see other users' processes."""
+    services: tuple[str, ...] | UnsetType = UNSET
+    """Windows: services that this very process hosts; one of them listens."""
+    last_port: int | UnsetType = UNSET
+    """Windows: the port is one of the dynamic range from `port` to this; RPC services take another at each start."""
 
 
 class Ports(Fact, frozen=True, kw_only=True):
@@ -292,6 +296,20 @@ class Interface(Fact, frozen=True, kw_only=True):
     """Next hops of the default routes through this interface."""
 
 
+class Proxy(Fact, frozen=True, kw_only=True):
+    """Where programs are told to go first for the web."""
+
+    source: Literal["winhttp", "machine", "user", "environment", "apt", "dnf"]
+    """Who is told: Windows' services; everybody by policy; a person who was logged on; every session; the package
+    manager."""
+    addresses: tuple[str, ...] | UnsetType = UNSET
+    """`host:port`; user names, passwords and paths are cut off."""
+    auto_config: bool | UnsetType = UNSET
+    """A script from some address decides."""
+    auto_detect: bool | UnsetType = UNSET
+    """The network is asked for such a script (WPAD)."""
+
+
 class Interfaces(Fact, frozen=True, kw_only=True):
     """Section `interfaces`: how the machine is connected."""
 
@@ -300,6 +318,11 @@ class Interfaces(Fact, frozen=True, kw_only=True):
     default_route: bool | UnsetType = UNSET
     forwarding: bool | UnsetType = UNSET
     """The machine passes IPv4 or IPv6 packets on between its interfaces."""
+    sharing: bool | UnsetType = UNSET
+    """Windows: the service that lends this machine's connection to others runs (SharedAccess: Internet Connection
+    Sharing, mobile hotspot, also the NAT of Hyper-V's default switch)."""
+    proxies: tuple[Proxy, ...] | UnsetType = UNSET
+    """Only what is configured; empty where nothing is."""
 
 
 class Account(Fact, frozen=True, kw_only=True):
@@ -416,12 +439,70 @@ class DiskEncryption(Fact, frozen=True, kw_only=True):
     volumes: tuple[Volume, ...] | UnsetType = UNSET
 
 
+class RemovableDevice(Fact, frozen=True, kw_only=True):
+    """A USB storage device that was plugged in here at some time."""
+
+    vendor: str | UnsetType = UNSET
+    product: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    """As Windows calls its class: `Disk`, `CdRom`, …"""
+    serial_hash: str | UnsetType = UNSET
+    """First 16 hex digits of SHA-256 over `secmon removable serial v1`, a zero byte and the upper-case serial: the same
+    stick has the same everywhere, and the serial stays here. Left out for a device that bears no serial."""
+    first_seen_at: datetime | UnsetType = UNSET
+
+
+class RemovablePolicy(Fact, frozen=True, kw_only=True):
+    """What Windows' own policies for the machine say; one that nobody has set is `False`. A product that blocks by a
+    driver of its own shows in none of these."""
+
+    deny_all: bool | UnsetType = UNSET
+    """Every access to all removable storage is denied."""
+    deny_read: bool | UnsetType = UNSET
+    """Reading from removable disks is denied."""
+    deny_write: bool | UnsetType = UNSET
+    deny_execute: bool | UnsetType = UNSET
+    deny_phone_read: bool | UnsetType = UNSET
+    """Reading from phones and cameras (Windows Portable Devices) is denied."""
+    deny_phone_write: bool | UnsetType = UNSET
+    deny_install: bool | UnsetType = UNSET
+    """Removable devices that this machine has not met are not installed."""
+    deny_write_unencrypted: bool | UnsetType = UNSET
+    """Removable disks without BitLocker are read-only."""
+    write_protect: bool | UnsetType = UNSET
+    """`StorageDevicePolicies` makes USB disks read-only."""
+    autoplay_off: tuple[str, ...] | UnsetType = UNSET
+    """Kinds of drives without AutoPlay (NoDriveTypeAutoRun): `unknown`, `removable`, `fixed`, `network`, `optical`,
+    `ramdisk`."""
+    autorun_off: bool | UnsetType = UNSET
+    """Commands of autorun.inf are not run (NoAutorun)."""
+
+
+class RemovableMedia(Fact, frozen=True, kw_only=True):
+    """Section `removable_media`: what a stick may do here. Absent in a container, which sees no stick."""
+
+    usb_storage: bool | UnsetType = UNSET
+    """The driver for USB storage (USBSTOR; usb-storage) starts for a stick that is plugged in."""
+    uas: bool | UnsetType = UNSET
+    """The driver for fast USB disks (UASPStor; uas), which use it instead of the other, starts for one."""
+    automount: bool | UnsetType = UNSET
+    """Linux: a session mounts a stick by itself; `False` where nothing is installed that could."""
+    policy: RemovablePolicy | UnsetType = UNSET
+    """Windows only."""
+    devices_seen: tuple[RemovableDevice, ...] | UnsetType = UNSET
+    """Windows: devices that were plugged in at some time."""
+
+
 class Service(Fact, frozen=True, kw_only=True):
     name: str
     """systemd unit (`ssh.service`) or Windows service name (`LanmanServer`), never a display name."""
     start: Literal["auto", "manual", "disabled", "masked", "static"] | UnsetType = UNSET
     running: bool | UnsetType = UNSET
     """Left out for one-shot and on-demand services, whose state is no setting."""
+    delayed: bool | UnsetType = UNSET
+    """Windows, for `auto`: started some minutes after the others."""
+    triggered: bool | UnsetType = UNSET
+    """Windows: something else than a person or a restart may start or stop it."""
 
 
 class Services(Fact, frozen=True, kw_only=True):
@@ -429,6 +510,25 @@ class Services(Fact, frozen=True, kw_only=True):
 
     manager: Literal["systemd", "windows"] | UnsetType = UNSET
     services: tuple[Service, ...] | UnsetType = UNSET
+
+
+class AuditSetting(Fact, frozen=True, kw_only=True):
+    """One line of Windows' audit policy."""
+
+    subcategory: str
+    """`logon`, `process-creation`, …: this agent's own word for its GUID; the GUID itself where it knows none."""
+    success: bool
+    failure: bool
+
+
+class EventLog(Fact, frozen=True, kw_only=True):
+    """One of Windows' classic event logs."""
+
+    name: Literal["Application", "Security", "System"]
+    max_bytes: int | UnsetType = UNSET
+    """Largest size, bytes."""
+    when_full: Literal["overwrite", "archive", "stop"] | UnsetType = UNSET
+    """The oldest records are overwritten; the log is put aside and a new one begun; new records are lost."""
 
 
 class AuditLog(Fact, frozen=True, kw_only=True):
@@ -440,9 +540,13 @@ class AuditLog(Fact, frozen=True, kw_only=True):
     """`rsyslog`, `syslog-ng`, or `none`."""
     auditd: Literal["running", "installed", "none"] | UnsetType = UNSET
     remote: bool | UnsetType = UNSET
-    """Log records are also sent to another machine."""
+    """Log records are also sent to another machine. Never `False` on Windows, where any program may do it."""
     retention_days: int | UnsetType = UNSET
     """Days that rotated logs are kept, where a setting says so."""
+    audit_policy: tuple[AuditSetting, ...] | UnsetType = UNSET
+    """Windows: every subcategory, as it is in force."""
+    event_logs: tuple[EventLog, ...] | UnsetType = UNSET
+    """Windows only."""
 
 
 class TimeSync(Fact, frozen=True, kw_only=True):
@@ -453,6 +557,9 @@ class TimeSync(Fact, frozen=True, kw_only=True):
     running: bool | UnsetType = UNSET
     servers: tuple[str, ...] | UnsetType = UNSET
     """Configured sources."""
+    method: Literal["domain", "servers", "both", "none"] | UnsetType = UNSET
+    """Windows: where the time comes from by setting: the domain's controllers, the configured sources, either, or
+    nowhere."""
     synchronized: bool | UnsetType = UNSET
     """The kernel says that its clock is disciplined (adjtimex without STA_UNSYNC)."""
 
@@ -469,6 +576,19 @@ class SshServer(Fact, frozen=True, kw_only=True):
     max_auth_tries: int | UnsetType = UNSET
 
 
+class Smb(Fact, frozen=True, kw_only=True):
+    """File sharing of Windows."""
+
+    server_smb1: bool | UnsetType = UNSET
+    """Others may come in by version 1 of the protocol."""
+    client_smb1: bool | UnsetType = UNSET
+    """This machine may go to others by version 1."""
+    server_signing: bool | UnsetType = UNSET
+    """Signatures are demanded of those who come in; undetermined where it is left to Windows' own default."""
+    client_signing: bool | UnsetType = UNSET
+    """Signatures are demanded of the machines this one goes to; undetermined likewise."""
+
+
 class RemoteAccess(Fact, frozen=True, kw_only=True):
     """Section `remote_access`."""
 
@@ -477,6 +597,17 @@ class RemoteAccess(Fact, frozen=True, kw_only=True):
     ssh_installed: bool | UnsetType = UNSET
     rdp_enabled: bool | UnsetType = UNSET
     rdp_nla: bool | UnsetType = UNSET
+    smb: Smb | UnsetType = UNSET
+    """Windows only."""
+    llmnr: bool | UnsetType = UNSET
+    """Windows: asks the neighbours for names that DNS does not know (Link-Local Multicast Name Resolution)."""
+    netbios: bool | UnsetType = UNSET
+    """Windows: some network adapter speaks NetBIOS over TCP/IP."""
+    winrm: bool | UnsetType = UNSET
+    """Windows: the service for management from afar (WS-Management, PowerShell) runs."""
+    remote_tools: tuple[str, ...] | UnsetType = UNSET
+    """Products that let somebody see or steer this machine from afar and that ran at the time: `teamviewer`,
+    `anydesk`, … Left out where processes are hidden from this agent and it sees none."""
 
 
 class Boot(Fact, frozen=True, kw_only=True):
@@ -505,7 +636,7 @@ class Boot(Fact, frozen=True, kw_only=True):
 
 Section = (
     Host | Os | Patches | Software | Ports | Firewall | Antimalware | Interfaces | Accounts | PasswordPolicy
-    | ScreenLock | DiskEncryption | Services | AuditLog | TimeSync | RemoteAccess | Boot
+    | ScreenLock | DiskEncryption | RemovableMedia | Services | AuditLog | TimeSync | RemoteAccess | Boot
 )  # fmt: skip
 
 SECTIONS: dict[str, type[Section]] = {
@@ -521,6 +652,7 @@ SECTIONS: dict[str, type[Section]] = {
     "password_policy": PasswordPolicy,
     "screen_lock": ScreenLock,
     "disk_encryption": DiskEncryption,
+    "removable_media": RemovableMedia,
     "services": Services,
     "audit_log": AuditLog,
     "time_sync": TimeSync,

@@ -20,6 +20,8 @@ class Socket(Struct, frozen=True, kw_only=True):
     address: str
     port: int
     process: str | UnsetType = UNSET
+    pid: int | UnsetType = UNSET
+    """Of the process that holds it."""
 
 
 class Adapter(Struct, frozen=True, kw_only=True):
@@ -29,7 +31,15 @@ class Adapter(Struct, frozen=True, kw_only=True):
     up: bool
     mac: str | UnsetType = UNSET
     addresses: tuple[str, ...] = ()
-    """CIDR."""
+    """CIDR, without temporary ones."""
+    guid: str | UnsetType = UNSET
+    """In braces."""
+    if_type: int | UnsetType = UNSET
+    """IANA interface type."""
+    gateways: tuple[str, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    forwarding: bool | UnsetType = UNSET
+    """Packets that come in here are passed on."""
 
 
 class System(Protocol):
@@ -56,6 +66,12 @@ class System(Protocol):
     def firmware(self) -> Literal["uefi", "bios"] | None:
         """What started the machine; None where the system does not know."""
 
+    def service_processes(self) -> dict[str, int]:
+        """Process of each running service; one process may host several."""
+
+    def processes(self) -> list[str]:
+        """Names of the programs that run."""
+
 
 class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Recorded answers; what is left out raises PermissionError when asked."""
@@ -69,6 +85,8 @@ class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     adapters: tuple[Adapter, ...] | UnsetType = UNSET
     running_services: dict[str, bool] | UnsetType = UNSET
     firmware: Literal["uefi", "bios"] | UnsetType = UNSET
+    service_processes: dict[str, int] | UnsetType = UNSET
+    processes: tuple[str, ...] | UnsetType = UNSET
 
 
 class RecordedSystem:
@@ -101,6 +119,12 @@ class RecordedSystem:
 
     def firmware(self) -> Literal["uefi", "bios"] | None:
         return _known(self._recording.firmware, "firmware")
+
+    def service_processes(self) -> dict[str, int]:
+        return dict(_known(self._recording.service_processes, "service_processes"))
+
+    def processes(self) -> list[str]:
+        return list(_known(self._recording.processes, "processes"))
 
 
 T = TypeVar("T")

@@ -68,6 +68,12 @@ class LinuxSystem:
     def firmware(self) -> Literal["uefi", "bios"] | None:
         raise NotImplementedError("read from /sys/firmware")
 
+    def service_processes(self) -> dict[str, int]:
+        raise NotImplementedError("read from /sys/fs/cgroup")
+
+    def processes(self) -> list[str]:
+        raise NotImplementedError("read from /proc")
+
 
 def read_address_messages(data: bytes, found: list[Address]) -> bool:
     """Append the IPv4 addresses of a netlink answer; True where the answer is complete. ValueError where it is no

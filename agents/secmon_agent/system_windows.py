@@ -1,16 +1,17 @@
-"""Asking a running Windows machine, by psutil."""
+"""Asking a running Windows machine, by psutil and the service manager."""
 
 from __future__ import annotations
 
 import platform
 import socket
 import sys
-from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import UNSET
 
 from secmon_agent.system import Adapter, Address, Socket
+
+_SERVICE_RUNNING: Final = 4
 
 
 class WindowsSystem:
@@ -49,24 +50,21 @@ class WindowsSystem:
                     address=connection.laddr.ip,
                     port=connection.laddr.port,
                     process=process or UNSET,
+                    pid=connection.pid or UNSET,
                 )
             )
         return found
 
     def adapters(self) -> list[Adapter]:
-        import psutil
+        from secmon_agent.adapters_windows import adapters
 
-        states = psutil.net_if_stats()
-        return [
-            _adapter(name, name in states and states[name].isup, rows) for name, rows in psutil.net_if_addrs().items()
-        ]
+        return adapters()
 
     def running_services(self) -> dict[str, bool]:
-        if sys.platform != "win32":
-            raise NotImplementedError("services of Windows")
-        import psutil
+        return {name: state == _SERVICE_RUNNING for name, state, _ in _services()}
 
-        return {service.name(): service.status() == "running" for service in psutil.win_service_iter()}
+    def service_processes(self) -> dict[str, int]:
+        return {name: pid for name, _, pid in _services() if pid}
 
     def firmware(self) -> Literal["uefi", "bios"] | None:
         if sys.platform != "win32":
@@ -77,6 +75,32 @@ class WindowsSystem:
         if not ctypes.windll.kernel32.GetFirmwareType(ctypes.byref(found)):
             return None
         return "bios" if found.value == 1 else "uefi" if found.value == 2 else None
+
+    def processes(self) -> list[str]:
+        import psutil
+
+        return [name for pid in psutil.pids() if (name := _process_name(pid, {}))]
+
+
+def _services() -> list[tuple[str, int, int]]:
+    """(name, state, process or 0) of every service, by one question to the service manager."""
+    if sys.platform != "win32":
+        raise NotImplementedError("services of Windows")
+    import pywintypes
+    import win32service
+
+    try:
+        manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_ENUMERATE_SERVICE)
+        try:
+            found = win32service.EnumServicesStatusEx(
+                manager, win32service.SERVICE_WIN32, win32service.SERVICE_STATE_ALL
+            )
+        finally:
+            win32service.CloseServiceHandle(manager)
+    except pywintypes.error as error:
+        # The text is in the system's language; the number says it too.
+        raise OSError(0, "EnumServicesStatusEx", None, error.winerror) from None
+    return [(it["ServiceName"], it["CurrentState"], it["ProcessId"]) for it in found]
 
 
 def _process_name(pid: int | None, names: dict[int, str]) -> str:
@@ -91,27 +115,3 @@ def _process_name(pid: int | None, names: dict[int, str]) -> str:
         except psutil.Error:
             names[pid] = ""
     return names[pid]
-
-
-def _adapter(name: str, up: bool, rows: Sequence[object]) -> Adapter:
-    import psutil
-
-    mac, addresses = "", []
-    for row in rows:
-        family, address, netmask = row.family, row.address, row.netmask  # type: ignore[attr-defined]
-        if family == psutil.AF_LINK:
-            mac = address.replace("-", ":").lower()
-        elif family == socket.AF_INET:
-            addresses.append(f"{address}/{_prefix(netmask)}")
-        elif family == socket.AF_INET6 and netmask:
-            # psutil tells no IPv6 prefix on Windows; a network that is guessed would be worse than none.
-            addresses.append(f"{address.partition('%')[0]}/{_prefix6(netmask)}")
-    return Adapter(name=name, up=up, mac=mac or UNSET, addresses=tuple(addresses))
-
-
-def _prefix(netmask: str | None) -> int:
-    return 32 if not netmask else int.from_bytes(socket.inet_aton(netmask), "big").bit_count()
-
-
-def _prefix6(netmask: str) -> int:
-    return int.from_bytes(socket.inet_pton(socket.AF_INET6, netmask), "big").bit_count()

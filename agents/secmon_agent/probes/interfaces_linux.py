@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from secmon_agent.facts import Interface, Interfaces
 from secmon_agent.host import Host
+from secmon_agent.probes.proxies_linux import proxies_linux
 
 Kind = Literal["ethernet", "wifi", "wwan", "bluetooth", "loopback", "tunnel", "bridge", "virtual", "other"]
 
@@ -41,7 +42,7 @@ _RESOLVED: Final = "/run/systemd/resolve/resolv.conf"
 
 
 def interfaces_linux(host: Host) -> Interfaces:
-    """Sources: /sys/class/net, /proc/net/{if_inet6,route,ipv6_route}, netlink, /etc/resolv.conf."""
+    """Sources: /sys/class/net, /proc/net/{if_inet6,route,ipv6_route}, netlink, /etc/resolv.conf, proxy settings."""
     addresses = _addresses(host)
     gateways, devices = _default_routes(host)
     names = [name for name in host.listdir(_CLASS) if not name.startswith("veth") and _flags(host, name) is not None]
@@ -50,6 +51,7 @@ def interfaces_linux(host: Host) -> Interfaces:
         dns_servers=dns_servers(host),
         default_route=bool(devices),
         forwarding=_forwarding(host),
+        proxies=proxies_linux(host),
     )
 
 

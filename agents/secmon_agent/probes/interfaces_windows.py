@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from secmon_agent.facts import Interface, Interfaces
 from secmon_agent.host import Host
 from secmon_agent.probes.host_windows import subkeys_if_any, values_if_any
-from secmon_agent.registry import HKLM, Value, lookup, number, text
+from secmon_agent.probes.proxies_windows import proxies_windows
+from secmon_agent.probes.services_state import runs
+from secmon_agent.registry import HKLM, number, text
 from secmon_agent.system import Adapter
 
 Kind = Literal["ethernet", "wifi", "wwan", "bluetooth", "loopback", "tunnel", "bridge", "virtual", "other"]
@@ -20,88 +22,86 @@ _SYSTEM: Final = HKLM + r"\SYSTEM\CurrentControlSet"
 _NET: Final = "{4D36E972-E325-11CE-BFC1-08002BE10318}"
 """Setup class of network adapters."""
 _TCPIP: Final = rf"{_SYSTEM}\Services\Tcpip\Parameters"
-_IF_TYPES: Final[dict[int, Kind]] = {
+_ETHERNET: Final = 6
+_IF_TYPES: Final[Mapping[int, Kind]] = {
     6: "ethernet", 23: "tunnel", 24: "loopback", 53: "virtual", 71: "wifi", 131: "tunnel", 243: "wwan", 244: "wwan",
 }  # fmt: skip
 """IANA interface types."""
+_UNASKED: Final = re.compile(r"fec0:0:0:ffff::[123]")
+"""DNS servers that Windows lists for an adapter that has been told none for IPv6."""
+
+
+class _Device(Struct, frozen=True, kw_only=True):
+    """What the registry knows of an adapter's driver, in lower case; empty where it knows nothing."""
+
+    component: str
+    instance: str
 
 
 def interfaces_windows(host: Host) -> Interfaces:
-    """Sources: GetAdaptersAddresses by psutil; registry, `Control\\Network` and `Tcpip\\Parameters`. Only IPv4
-    gateways."""
-    guids = _guids(host)
-    kinds = _kinds(host)
-    settings = {name: values_if_any(host, rf"{_TCPIP}\Interfaces\{guid}") for name, guid in guids.items()}
-    found = [
-        _interface(adapter, kinds.get(guids.get(adapter.name, ""), UNSET), settings.get(adapter.name, {}))
-        for adapter in host.system.adapters()
-    ]
-    live = [settings.get(it.name, {}) for it in found if it.up]
+    """Sources: GetAdaptersAddresses, GetIpInterfaceEntry; registry, `Control\\Class`, `Control\\Network`,
+    `Tcpip\\Parameters`, `Internet Settings`; service manager."""
+    components = _components(host)
+    adapters = host.system.adapters()
+    found = [_interface(adapter, _device(host, adapter, components)) for adapter in adapters]
     return Interfaces(
         interfaces=tuple(found),
-        dns_servers=_dns(live),
+        dns_servers=_dns(adapters),
         default_route=True if any(it.up and it.gateways for it in found) else UNSET,
-        forwarding=_forwarding(host),
+        forwarding=_forwarding(host, adapters),
+        sharing=runs(host, "SharedAccess"),
+        proxies=proxies_windows(host),
     )
 
 
-def _interface(adapter: Adapter, kind: Kind | UnsetType, settings: Mapping[str, Value]) -> Interface:
+def _interface(adapter: Adapter, device: _Device) -> Interface:
     mac = adapter.mac if adapter.mac and adapter.mac != "00:00:00:00:00:00" else UNSET
-    loopback = bool(adapter.addresses) and all(re.match(r"127\.|::1/", address) for address in adapter.addresses)
-    gateways = _list(settings, "DefaultGateway") or _list(settings, "DhcpDefaultGateway")
+    kind = _kind(adapter, device)
     return Interface(
         name=adapter.name,
-        kind="loopback" if loopback else kind,
-        mac=UNSET if loopback else mac,
+        kind=kind,
+        mac=UNSET if kind == "loopback" else mac,
         up=adapter.up,
         addresses=tuple(text for text in adapter.addresses if not re.match(r"fe80:|169\.254\.", text.lower())),
-        gateways=tuple(gateways) if settings else UNSET,
+        gateways=adapter.gateways,
     )
 
 
-def _guids(host: Host) -> dict[str, str]:
-    """Upper-case GUID by the name that people see."""
-    root = rf"{_SYSTEM}\Control\Network\{_NET}"
-    names = {
-        guid: text(values_if_any(host, rf"{root}\{guid}\Connection"), "Name") for guid in subkeys_if_any(host, root)
-    }
-    return {name: guid.upper() for guid, name in names.items() if name}
-
-
-def _kinds(host: Host) -> dict[str, Kind | UnsetType]:
-    """By GUID."""
+def _components(host: Host) -> dict[str, str]:
+    """Hardware id of each adapter's driver, by upper-case GUID."""
     root = rf"{_SYSTEM}\Control\Class\{_NET}"
-    found: dict[str, Kind | UnsetType] = {}
-    for name in subkeys_if_any(host, root):
-        if re.fullmatch(r"\d{4}", name):
-            values = values_if_any(host, rf"{root}\{name}")
-            guid = text(values, "NetCfgInstanceId")
-            if guid:
-                found[guid.upper()] = _kind(values)
-    return found
+    numbered = (name for name in subkeys_if_any(host, root) if re.fullmatch(r"\d{4}", name))
+    rows = [values_if_any(host, f"{root}\\{name}") for name in numbered]
+    pairs = ((text(row, "NetCfgInstanceId"), text(row, "ComponentId")) for row in rows)
+    return {guid.upper(): component for guid, component in pairs if guid and component}
 
 
-def _kind(values: Mapping[str, Value]) -> Kind | UnsetType:
-    component = (text(values, "ComponentId") or "").lower()
-    if component.startswith("bth\\"):
+def _device(host: Host, adapter: Adapter, components: Mapping[str, str]) -> _Device:
+    guid = (adapter.guid or "").upper()
+    connection = values_if_any(host, rf"{_SYSTEM}\Control\Network\{_NET}\{guid}\Connection") if guid else {}
+    return _Device(
+        component=components.get(guid, "").lower(), instance=(text(connection, "PnpInstanceID") or "").lower()
+    )
+
+
+def _kind(adapter: Adapter, device: _Device) -> Kind | UnsetType:
+    """A Bluetooth network calls itself Ethernet: one is told from the other only where the driver is known."""
+    if device.component.startswith("bth\\") or device.instance.startswith("bth\\"):
         return "bluetooth"
-    if component.startswith(("vms_", "root\\vmware", "sun_vbox")):
+    if device.component.startswith(("vms_", "root\\vmware", "sun_vbox")):
         return "virtual"
-    number_ = number(values, "*IfType")
-    return UNSET if number_ is None else _IF_TYPES.get(number_, "other")
+    if adapter.if_type is UNSET or (adapter.if_type == _ETHERNET and not (device.component or device.instance)):
+        return UNSET
+    return _IF_TYPES.get(adapter.if_type, "other")
 
 
-def _list(settings: Mapping[str, Value], name: str) -> list[str]:
-    value = lookup(settings, name)
-    texts = value if isinstance(value, list) else re.split(r"[ ,]+", value) if isinstance(value, str) else []
-    return [address for address in texts if re.fullmatch(r"[0-9A-Fa-f:.]+", address) and address != "0.0.0.0"]  # noqa: S104
-
-
-def _dns(live: list[dict[str, Value]]) -> tuple[str, ...] | UnsetType:
-    found = [address for it in live for address in (_list(it, "NameServer") or _list(it, "DhcpNameServer"))]
+def _dns(adapters: Sequence[Adapter]) -> tuple[str, ...] | UnsetType:
+    found = [address for it in adapters if it.up for address in it.dns_servers if not _UNASKED.match(address)]
     return tuple(dict.fromkeys(found)) or UNSET
 
 
-def _forwarding(host: Host) -> bool | UnsetType:
-    values = values_if_any(host, _TCPIP)
-    return bool(number(values, "IPEnableRouter") or 0) if values else UNSET
+def _forwarding(host: Host, adapters: Sequence[Adapter]) -> bool | UnsetType:
+    """One adapter may pass packets on although the machine's setting says no: sharing a connection does that."""
+    if number(values_if_any(host, _TCPIP), "IPEnableRouter") or any(it.forwarding is True for it in adapters):
+        return True
+    return False if adapters and all(it.forwarding is False for it in adapters) else UNSET

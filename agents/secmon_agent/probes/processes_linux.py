@@ -19,6 +19,11 @@ def runs(host: Host, program: str) -> bool | None:
     return False if 1 in _pids(host) else None
 
 
+def programs(host: Host) -> tuple[frozenset[str], bool]:
+    """Names of the programs that run, as `runs` takes them, and whether those of others are among them."""
+    return _names(host), 1 in _pids(host)
+
+
 def _names(host: Host) -> frozenset[str]:
     return host.once("processes", lambda: frozenset(_name(host, pid) for pid in _pids(host)))
 

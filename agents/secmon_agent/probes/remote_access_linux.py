@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 
 from secmon_agent.facts import RemoteAccess, SshServer
 from secmon_agent.host import Host, TooLargeError
-from secmon_agent.probes.processes_linux import runs
+from secmon_agent.probes.processes_linux import programs, runs
+from secmon_agent.probes.remote_tools import running_tools
 from secmon_agent.probes.systemd import wanted_units
 
 RootLogin = Literal["yes", "no", "prohibit-password", "forced-commands-only"]
@@ -31,12 +32,15 @@ _ROOT_LOGIN: Final[dict[str, RootLogin]] = {
 
 
 def remote_access(host: Host) -> RemoteAccess:
-    """Source: /etc/ssh/sshd_config and what it includes; defaults of sshd_config(5). Match blocks are left aside."""
+    """Sources: /etc/ssh/sshd_config and what it includes, defaults of sshd_config(5); running programs. Match blocks
+    are left aside."""
+    tools = _tools(host)
     if not any(host.exists(path) for path in _PROGRAMS):
-        return RemoteAccess(ssh_installed=False)
+        return RemoteAccess(ssh_installed=False, remote_tools=tools)
     settings = read_settings(host)
     return RemoteAccess(
         ssh_installed=True,
+        remote_tools=tools,
         ssh=SshServer(
             ports=_ports(settings),
             running=_running(host),
@@ -47,6 +51,11 @@ def remote_access(host: Host) -> RemoteAccess:
             max_auth_tries=_number(settings, "maxauthtries", 6),
         ),
     )
+
+
+def _tools(host: Host) -> tuple[str, ...] | UnsetType:
+    names, complete = programs(host)
+    return running_tools(names) if complete else running_tools(names) or UNSET
 
 
 def _running(host: Host) -> bool | UnsetType:

@@ -9,11 +9,12 @@ from msgspec import UNSET, UnsetType
 from secmon_agent.facts import Service, Services
 from secmon_agent.host import Host
 from secmon_agent.probes.host_windows import subkeys_if_any
-from secmon_agent.registry import HKLM, number
+from secmon_agent.probes.services_state import SERVICES, running_services
+from secmon_agent.registry import number
 
 Start = Literal["auto", "manual", "disabled", "masked", "static"]
 
-KEY: Final = HKLM + r"\SYSTEM\CurrentControlSet\Services"
+KEY: Final = SERVICES
 _STARTS: Final[dict[int, Start]] = {2: "auto", 3: "manual", 4: "disabled"}
 _PROGRAM_TYPES: Final = 0x30
 """SERVICE_WIN32_OWN_PROCESS | SERVICE_WIN32_SHARE_PROCESS; everything else is a driver."""
@@ -24,13 +25,14 @@ _USER_INSTANCE: Final = 0x80
 
 
 def services_windows(host: Host) -> Services:
-    running = _running(host)
+    running = running_services(host)
     found = (_service(host, name, running) for name in host.registry.subkeys(KEY))
     return Services(manager="windows", services=tuple(service for service in found if service is not None))
 
 
 def _service(host: Host, name: str, running: dict[str, bool] | None) -> Service | None:
-    """`running` is told of services that start with Windows and stay: neither delayed nor started by a trigger."""
+    """`running` is told of services that start with Windows and stay, neither delayed nor started by a trigger, and of
+    disabled ones, which may still run since before."""
     try:
         values = host.registry.values(f"{KEY}\\{name}")
     except (FileNotFoundError, PermissionError):
@@ -38,18 +40,17 @@ def _service(host: Host, name: str, running: dict[str, bool] | None) -> Service 
     kind, start = number(values, "Type") or 0, _STARTS.get(number(values, "Start") or 0)
     if not kind & _PROGRAM_TYPES or kind & _USER_INSTANCE or start is None:
         return None
-    resident = start == "auto" and number(values, "DelayedAutostart") in (None, 0)
-    resident = resident and not kind & _USER_TEMPLATE and not subkeys_if_any(host, f"{KEY}\\{name}\\TriggerInfo")
-    return Service(name=name, start=start, running=_state(name, running) if resident else UNSET)
+    delayed = number(values, "DelayedAutostart") not in (None, 0)
+    triggered = bool(subkeys_if_any(host, f"{KEY}\\{name}\\TriggerInfo"))
+    resident = start == "disabled" or (start == "auto" and not delayed and not triggered)
+    return Service(
+        name=name,
+        start=start,
+        running=_state(name, running) if resident and not kind & _USER_TEMPLATE else UNSET,
+        delayed=delayed if start == "auto" else UNSET,
+        triggered=triggered,
+    )
 
 
 def _state(name: str, running: dict[str, bool] | None) -> bool | UnsetType:
     return UNSET if running is None else running.get(name.lower(), UNSET)
-
-
-def _running(host: Host) -> dict[str, bool] | None:
-    """None without the right to ask."""
-    try:
-        return {name.lower(): state for name, state in host.system.running_services().items()}
-    except PermissionError:
-        return None

@@ -20,6 +20,7 @@ from secmon_agent.probes.password_policy_linux import password_policy
 from secmon_agent.probes.patches_apt import patches
 from secmon_agent.probes.ports_linux import ports_linux
 from secmon_agent.probes.remote_access_linux import remote_access
+from secmon_agent.probes.removable_linux import removable_linux
 from secmon_agent.probes.screen_lock_linux import screen_lock
 from secmon_agent.probes.services_systemd import services
 from secmon_agent.probes.software_dpkg import software
@@ -38,6 +39,7 @@ PROBES: Final[Mapping[str, Callable[[Host], Section]]] = {
     "password_policy": password_policy,
     "screen_lock": screen_lock,
     "disk_encryption": disk_encryption,
+    "removable_media": removable_linux,
     "services": services,
     "audit_log": audit_log,
     "time_sync": time_sync,

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 QUESTIONS: Final[Mapping[str, str]] = {
     "antimalware": "secmon_agent.questions.antimalware",
+    "audit_policy": "secmon_agent.questions.audit_policy",
     "bitlocker": "secmon_agent.questions.bitlocker",
     "esu": "secmon_agent.questions.esu",
     "firewall": "secmon_agent.questions.firewall",

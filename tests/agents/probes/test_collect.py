@@ -25,6 +25,7 @@ NEEDED = {
     "password_policy": "/etc/pam.d",
     "screen_lock": "/usr/share/xsessions",
     "disk_encryption": "/proc/self/mountinfo",
+    "removable_media": "/etc/modprobe.d",
     "services": "/etc/systemd/system",
     "audit_log": "/etc/rsyslog.d",
     "time_sync": "/etc/chrony/chrony.conf",
