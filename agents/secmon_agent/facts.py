@@ -80,10 +80,11 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
     installed_version: str | UnsetType = UNSET
     candidate_version: str | UnsetType = UNSET
     security: bool | UnsetType = UNSET
-    """A security archive (apt: Release label/suite) offers this version or one that it supersedes, or security
-    category (WUA)."""
+    """A security archive (apt: Release label/suite) offers this version or one that it supersedes, a security advisory
+    (dnf: updateinfo) names one of them, or security category (WUA). Left out where no repository of dnf has
+    advisories."""
     origin: str | UnsetType = UNSET
-    """The archive that offers it, e.g. "Debian-Security bookworm-security"."""
+    """The archive that offers it, e.g. "Debian-Security bookworm-security", or dnf's id of the repository."""
     pending_since: datetime | UnsetType = UNSET
     """When the package list had been fetched in which this agent first saw an update of this kind (security or not) for
     the installed version; a newer candidate does not start the time anew."""
@@ -96,16 +97,19 @@ class Patches(Fact, frozen=True, kw_only=True):
 
     manager: Literal["apt", "dnf", "wua"] | UnsetType = UNSET
     lists_updated_at: datetime | UnsetType = UNSET
-    """When the package lists were last fetched successfully."""
+    """When the package lists were last fetched successfully; dnf: those of the repository fetched longest ago."""
     pending: tuple[PendingUpdate, ...] | UnsetType = UNSET
     held: tuple[str, ...] | UnsetType = UNSET
-    """Packages that an administrator has put on hold."""
+    """Packages that an administrator has put on hold (dnf: excluded, or locked to a version). They stand among the
+    pending ones, too."""
     last_installed_at: datetime | UnsetType = UNSET
     """When an update was last installed, from the package manager's own history."""
     automatic: bool | UnsetType = UNSET
-    """Updates are installed without anybody's doing (unattended-upgrades and its timer, or Automatic Updates)."""
+    """Updates are installed without anybody's doing (unattended-upgrades or dnf-automatic and its timer, or
+    Automatic Updates)."""
     security_archive: bool | UnsetType = UNSET
-    """A security archive is among the sources; without one, an empty list of pending updates proves nothing."""
+    """A security archive is among the sources (dnf: a repository with advisories); without one, an empty list of
+    pending updates proves nothing."""
 
 
 class Package(Fact, frozen=True, kw_only=True):

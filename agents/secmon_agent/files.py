@@ -42,6 +42,9 @@ class Files(Protocol):
 
     def realpath(self, name: str) -> str: ...
 
+    def path(self, name: str) -> str:
+        """Where a library that opens the file itself finds it."""
+
 
 class LiveFiles:
     def __init__(self, root: str = "/") -> None:
@@ -71,6 +74,9 @@ class LiveFiles:
 
     def realpath(self, name: str) -> str:
         return os.path.realpath(self._root + name)[len(self._root) :]
+
+    def path(self, name: str) -> str:
+        return self._root + name
 
 
 def _refuse_all_but_files(found: os.stat_result, name: str) -> None:
@@ -138,6 +144,9 @@ class RecordedFiles:
 
     def realpath(self, name: str) -> str:
         return self._resolved(name)
+
+    def path(self, name: str) -> str:
+        return str(self._path(self._resolved(name)))
 
     def _path(self, resolved: str) -> Path:
         return self._folder / resolved.lstrip("/")
