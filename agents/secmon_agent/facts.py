@@ -57,7 +57,8 @@ class Os(Fact, frozen=True, kw_only=True):
     version: str | UnsetType = UNSET
     """`VERSION_ID` of os-release ("12", "22.04") or the Windows release ("24H2", "2022")."""
     point_release: str | UnsetType = UNSET
-    """Debian's /etc/debian_version ("12.5") or the like; absent where the system has none."""
+    """Debian's /etc/debian_version ("12.5"), /etc/redhat-release ("9.4") or the like; absent where the system has
+    none."""
     kernel: str | UnsetType = UNSET
     """Release of the running kernel (`uname -r`)."""
     architecture: str | UnsetType = UNSET
@@ -336,7 +337,7 @@ class Boot(Fact, frozen=True, kw_only=True):
     reboot_pending_since: datetime | UnsetType = UNSET
     """When the oldest piece of evidence appeared; left out while none is pending."""
     reboot_evidence: tuple[str, ...] | UnsetType = UNSET
-    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, …"""
+    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, `package glibc` (installed since), …"""
     kernel_running: str | UnsetType = UNSET
     kernel_newest: str | UnsetType = UNSET
     """Newest kernel release installed for booting."""
