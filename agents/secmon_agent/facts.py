@@ -288,6 +288,8 @@ class AuditLog(Fact, frozen=True, kw_only=True):
     syslog: str | UnsetType = UNSET
     """`rsyslog`, `syslog-ng`, or `none`."""
     auditd: Literal["running", "installed", "none"] | UnsetType = UNSET
+    audit_rules: int | UnsetType = UNSET
+    """Rules that auditd is started with (/etc/audit/audit.rules and rules.d); left out where it is not installed."""
     remote: bool | UnsetType = UNSET
     """Log records are also sent to another machine."""
     retention_days: int | UnsetType = UNSET
@@ -343,9 +345,89 @@ class Boot(Fact, frozen=True, kw_only=True):
     """Newest kernel release installed for booting."""
 
 
+class KernelSettings(Fact, frozen=True, kw_only=True):
+    """Kernel parameters as they are now (/proc/sys), each under its own name with `_` for `.`: sysctl(8)."""
+
+    kernel_randomize_va_space: int | UnsetType = UNSET
+    """Addresses are drawn at random: 2 all, 1 without the heap, 0 not."""
+    kernel_kptr_restrict: int | UnsetType = UNSET
+    """Addresses in the kernel are hidden: 2 from all, 1 from all but administrators, 0 not."""
+    kernel_dmesg_restrict: int | UnsetType = UNSET
+    """1: only administrators read the kernel's messages."""
+    kernel_perf_event_paranoid: int | UnsetType = UNSET
+    """How little people may measure of the kernel; 2 and more: nothing."""
+    kernel_unprivileged_bpf_disabled: int | UnsetType = UNSET
+    """0: everybody may load BPF programs into the kernel."""
+    kernel_yama_ptrace_scope: int | UnsetType = UNSET
+    """0: a program may look into every other one of the same person."""
+    kernel_kexec_load_disabled: int | UnsetType = UNSET
+    """1: nobody can start another kernel from the running one."""
+    kernel_sysrq: int | UnsetType = UNSET
+    """Bits of what the keys at the console may do; 0 nothing, 1 all."""
+    fs_suid_dumpable: int | UnsetType = UNSET
+    """0: programs with raised rights leave no core dump."""
+    fs_protected_hardlinks: int | UnsetType = UNSET
+    fs_protected_symlinks: int | UnsetType = UNSET
+    """0: a link that somebody else laid in /tmp is followed."""
+    fs_protected_fifos: int | UnsetType = UNSET
+    fs_protected_regular: int | UnsetType = UNSET
+    net_ipv4_tcp_syncookies: int | UnsetType = UNSET
+    """0: a flood of half-open connections locks others out."""
+    net_ipv4_icmp_echo_ignore_broadcasts: int | UnsetType = UNSET
+    net_ipv4_conf_all_rp_filter: int | UnsetType = UNSET
+    """Packets from addresses that this interface does not lead to: 1 dropped, 2 dropped if none does, 0 taken."""
+    net_ipv4_conf_all_accept_redirects: int | UnsetType = UNSET
+    """1: a neighbour may change the routes of this machine."""
+    net_ipv4_conf_all_secure_redirects: int | UnsetType = UNSET
+    net_ipv4_conf_all_send_redirects: int | UnsetType = UNSET
+    net_ipv4_conf_all_accept_source_route: int | UnsetType = UNSET
+    """1: a sender may dictate the way of its packets."""
+    net_ipv4_conf_all_log_martians: int | UnsetType = UNSET
+    net_ipv6_conf_all_accept_redirects: int | UnsetType = UNSET
+    net_ipv6_conf_all_accept_source_route: int | UnsetType = UNSET
+
+
+class FolderMount(Fact, frozen=True, kw_only=True):
+    """A folder that everybody may write to or that belongs to people, and the file system it lies on."""
+
+    path: str
+    separate: bool | UnsetType = UNSET
+    """A file system of its own is mounted there."""
+    nodev: bool | UnsetType = UNSET
+    nosuid: bool | UnsetType = UNSET
+    noexec: bool | UnsetType = UNSET
+
+
+class FileRights(Fact, frozen=True, kw_only=True):
+    path: str
+    mode: str | UnsetType = UNSET
+    """Four octal digits, e.g. "0640"."""
+    uid: int | UnsetType = UNSET
+    gid: int | UnsetType = UNSET
+
+
+class Hardening(Fact, frozen=True, kw_only=True):
+    """Section `hardening`: how hard the system makes it to raise one's rights. Linux only."""
+
+    kernel_settings: KernelSettings | UnsetType = UNSET
+    folder_mounts: tuple[FolderMount, ...] | UnsetType = UNSET
+    """Of /tmp, /var/tmp, /dev/shm and /home, where they exist."""
+    world_writable: tuple[str, ...] | UnsetType = UNSET
+    """Files and folders (without sticky bit) in folders of programs and settings that everybody may change; the first
+    200. Looked for at least once an hour."""
+    file_rights: tuple[FileRights, ...] | UnsetType = UNSET
+    """Of the files that say who may do what, and of what cron starts."""
+    core_dump_handler: str | UnsetType = UNSET
+    """`file`: next to the program; `none`; or the program that receives core dumps, e.g. `systemd-coredump`."""
+    core_dumps_kept: bool | UnsetType = UNSET
+    """systemd-coredump stores them; left out for other programs."""
+    core_dumps_limited: bool | UnsetType = UNSET
+    """The hard limit of their size is 0 for everybody who logs in (limits.conf)."""
+
+
 Section = (
     Host | Os | Patches | Software | Ports | Firewall | Interfaces | Accounts | PasswordPolicy
-    | ScreenLock | DiskEncryption | Services | AuditLog | TimeSync | RemoteAccess | Boot
+    | ScreenLock | DiskEncryption | Services | AuditLog | TimeSync | RemoteAccess | Boot | Hardening
 )  # fmt: skip
 
 SECTIONS: dict[str, type[Section]] = {
@@ -365,4 +447,5 @@ SECTIONS: dict[str, type[Section]] = {
     "time_sync": TimeSync,
     "remote_access": RemoteAccess,
     "boot": Boot,
+    "hardening": Hardening,
 }

@@ -12,6 +12,7 @@ from secmon_agent.probes.audit_log_linux import audit_log
 from secmon_agent.probes.boot_linux import boot
 from secmon_agent.probes.disk_encryption_linux import disk_encryption
 from secmon_agent.probes.firewall_linux import firewall
+from secmon_agent.probes.hardening_linux import hardening
 from secmon_agent.probes.host_linux import host_linux
 from secmon_agent.probes.interfaces_linux import interfaces_linux
 from secmon_agent.probes.os_linux import os_linux
@@ -40,4 +41,5 @@ PROBES: Final[Mapping[str, Callable[[Host], Section]]] = {
     "time_sync": time_sync,
     "remote_access": remote_access,
     "boot": boot,
+    "hardening": hardening,
 }

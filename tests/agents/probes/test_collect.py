@@ -28,6 +28,7 @@ NEEDED = {
     "time_sync": "/etc/chrony/chrony.conf",
     "remote_access": "/etc/ssh/sshd_config",
     "boot": "/boot",
+    "hardening": "/etc/security/limits.conf",
 }
 
 

@@ -98,7 +98,7 @@ def test_a_recorded_tree_is_read_as_a_live_one(tmp_path: Path) -> None:
     recorded = RecordedFiles(
         tmp_path, mtime=moment, mtimes={}, links={"/etc/m": "/etc/a", "/etc/loop": "loop"},
         folders=frozenset({"/run/x"}),
-        denied=frozenset({"/etc/no"}),
+        denied=frozenset({"/etc/no"}), owners=None,
     )  # fmt: skip
     for files in (live, recorded):
         assert files.open("/etc/a/f").read() == b"hello"
