@@ -57,7 +57,8 @@ class Os(Fact, frozen=True, kw_only=True):
     version: str | UnsetType = UNSET
     """`VERSION_ID` of os-release ("12", "22.04") or the Windows release ("24H2", "2022")."""
     point_release: str | UnsetType = UNSET
-    """Debian's /etc/debian_version ("12.5") or the like; absent where the system has none."""
+    """Debian's /etc/debian_version ("12.5"), /etc/redhat-release ("9.4") or the like; absent where the system has
+    none."""
     kernel: str | UnsetType = UNSET
     """Release of the running kernel (`uname -r`)."""
     architecture: str | UnsetType = UNSET
@@ -83,10 +84,11 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
     installed_version: str | UnsetType = UNSET
     candidate_version: str | UnsetType = UNSET
     security: bool | UnsetType = UNSET
-    """A security archive (apt: Release label/suite) offers this version or one that it supersedes; Windows: its
-    category is Security Updates or Critical Updates."""
+    """A security archive (apt: Release label/suite) offers this version or one that it supersedes, a security advisory
+    (dnf: updateinfo) names one of them, or (Windows) its category is Security Updates or Critical Updates. Left out
+    where no repository of dnf has advisories."""
     origin: str | UnsetType = UNSET
-    """The archive that offers it, e.g. "Debian-Security bookworm-security"."""
+    """The archive that offers it, e.g. "Debian-Security bookworm-security", or dnf's id of the repository."""
     pending_since: datetime | UnsetType = UNSET
     """When the package list had been fetched in which this agent first saw an update of this kind (security or not) for
     the installed version; a newer candidate does not start the time anew. Windows: when Microsoft, or whoever approved
@@ -108,17 +110,21 @@ class Patches(Fact, frozen=True, kw_only=True):
 
     manager: Literal["apt", "dnf", "wua"] | UnsetType = UNSET
     lists_updated_at: datetime | UnsetType = UNSET
-    """When the package lists were last fetched successfully; Windows: its last successful search."""
+    """When the package lists were last fetched successfully; dnf: those of the repository fetched longest ago;
+    Windows: its last successful search."""
     pending: tuple[PendingUpdate, ...] | UnsetType = UNSET
     """Windows: as its last search found them, without drivers and without the definitions of antimalware."""
     held: tuple[str, ...] | UnsetType = UNSET
-    """Packages that an administrator has put on hold; Windows: pending updates that somebody has hidden."""
+    """Packages that an administrator has put on hold (dnf: excluded, or locked to a version; Windows: hidden). They
+    stand among the pending ones, too."""
     last_installed_at: datetime | UnsetType = UNSET
     """When an update was last installed, from the package manager's own history; definitions do not count."""
     automatic: bool | UnsetType = UNSET
-    """Updates are installed without anybody's doing (unattended-upgrades and its timer, or Automatic Updates)."""
+    """Updates are installed without anybody's doing (unattended-upgrades or dnf-automatic and its timer, or
+    Automatic Updates)."""
     security_archive: bool | UnsetType = UNSET
-    """A security archive is among the sources; without one, an empty list of pending updates proves nothing."""
+    """A security archive is among the sources (dnf: a repository with advisories); without one, an empty list of
+    pending updates proves nothing."""
     installed: tuple[InstalledUpdate, ...] | UnsetType = UNSET
     """Windows: the newest successful installation of each update that its history still holds, at most 200, without
     definitions and without what was removed later."""
@@ -539,6 +545,8 @@ class AuditLog(Fact, frozen=True, kw_only=True):
     syslog: str | UnsetType = UNSET
     """`rsyslog`, `syslog-ng`, or `none`."""
     auditd: Literal["running", "installed", "none"] | UnsetType = UNSET
+    audit_rules: int | UnsetType = UNSET
+    """Rules that auditd is started with (/etc/audit/audit.rules and rules.d); left out where it is not installed."""
     remote: bool | UnsetType = UNSET
     """Log records are also sent to another machine. Never `False` on Windows, where any program may do it."""
     retention_days: int | UnsetType = UNSET
@@ -619,8 +627,8 @@ class Boot(Fact, frozen=True, kw_only=True):
     reboot_pending_since: datetime | UnsetType = UNSET
     """When the oldest piece of evidence appeared; left out while none is pending."""
     reboot_evidence: tuple[str, ...] | UnsetType = UNSET
-    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, or a registry key of Windows
-    (`WindowsUpdate\\Auto Update\\RebootRequired`), …"""
+    """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, `package glibc` (installed since), or a
+    registry key of Windows (`WindowsUpdate\\Auto Update\\RebootRequired`), …"""
     kernel_running: str | UnsetType = UNSET
     kernel_newest: str | UnsetType = UNSET
     """Newest kernel release installed for booting."""
@@ -634,9 +642,89 @@ class Boot(Fact, frozen=True, kw_only=True):
     """Enabled, activated and owned when the system started."""
 
 
+class KernelSettings(Fact, frozen=True, kw_only=True):
+    """Kernel parameters as they are now (/proc/sys), each under its own name with `_` for `.`: sysctl(8)."""
+
+    kernel_randomize_va_space: int | UnsetType = UNSET
+    """Addresses are drawn at random: 2 all, 1 without the heap, 0 not."""
+    kernel_kptr_restrict: int | UnsetType = UNSET
+    """Addresses in the kernel are hidden: 2 from all, 1 from all but administrators, 0 not."""
+    kernel_dmesg_restrict: int | UnsetType = UNSET
+    """1: only administrators read the kernel's messages."""
+    kernel_perf_event_paranoid: int | UnsetType = UNSET
+    """How little people may measure of the kernel; 2 and more: nothing."""
+    kernel_unprivileged_bpf_disabled: int | UnsetType = UNSET
+    """0: everybody may load BPF programs into the kernel."""
+    kernel_yama_ptrace_scope: int | UnsetType = UNSET
+    """0: a program may look into every other one of the same person."""
+    kernel_kexec_load_disabled: int | UnsetType = UNSET
+    """1: nobody can start another kernel from the running one."""
+    kernel_sysrq: int | UnsetType = UNSET
+    """Bits of what the keys at the console may do; 0 nothing, 1 all."""
+    fs_suid_dumpable: int | UnsetType = UNSET
+    """0: programs with raised rights leave no core dump."""
+    fs_protected_hardlinks: int | UnsetType = UNSET
+    fs_protected_symlinks: int | UnsetType = UNSET
+    """0: a link that somebody else laid in /tmp is followed."""
+    fs_protected_fifos: int | UnsetType = UNSET
+    fs_protected_regular: int | UnsetType = UNSET
+    net_ipv4_tcp_syncookies: int | UnsetType = UNSET
+    """0: a flood of half-open connections locks others out."""
+    net_ipv4_icmp_echo_ignore_broadcasts: int | UnsetType = UNSET
+    net_ipv4_conf_all_rp_filter: int | UnsetType = UNSET
+    """Packets from addresses that this interface does not lead to: 1 dropped, 2 dropped if none does, 0 taken."""
+    net_ipv4_conf_all_accept_redirects: int | UnsetType = UNSET
+    """1: a neighbour may change the routes of this machine."""
+    net_ipv4_conf_all_secure_redirects: int | UnsetType = UNSET
+    net_ipv4_conf_all_send_redirects: int | UnsetType = UNSET
+    net_ipv4_conf_all_accept_source_route: int | UnsetType = UNSET
+    """1: a sender may dictate the way of its packets."""
+    net_ipv4_conf_all_log_martians: int | UnsetType = UNSET
+    net_ipv6_conf_all_accept_redirects: int | UnsetType = UNSET
+    net_ipv6_conf_all_accept_source_route: int | UnsetType = UNSET
+
+
+class FolderMount(Fact, frozen=True, kw_only=True):
+    """A folder that everybody may write to or that belongs to people, and the file system it lies on."""
+
+    path: str
+    separate: bool | UnsetType = UNSET
+    """A file system of its own is mounted there."""
+    nodev: bool | UnsetType = UNSET
+    nosuid: bool | UnsetType = UNSET
+    noexec: bool | UnsetType = UNSET
+
+
+class FileRights(Fact, frozen=True, kw_only=True):
+    path: str
+    permissions: str | UnsetType = UNSET
+    """Four octal digits, e.g. "0640"."""
+    uid: int | UnsetType = UNSET
+    gid: int | UnsetType = UNSET
+
+
+class Hardening(Fact, frozen=True, kw_only=True):
+    """Section `hardening`: how hard the system makes it to raise one's rights. Linux only."""
+
+    kernel_settings: KernelSettings | UnsetType = UNSET
+    folder_mounts: tuple[FolderMount, ...] | UnsetType = UNSET
+    """Of /tmp, /var/tmp, /dev/shm and /home, where they exist."""
+    world_writable: tuple[str, ...] | UnsetType = UNSET
+    """Files and folders (without sticky bit) in folders of programs and settings that everybody may change; the first
+    200. Looked for at least once an hour."""
+    file_rights: tuple[FileRights, ...] | UnsetType = UNSET
+    """Of the files that say who may do what, and of what cron starts."""
+    core_dump_handler: str | UnsetType = UNSET
+    """`file`: next to the program; `none`; or the program that receives core dumps, e.g. `systemd-coredump`."""
+    core_dumps_kept: bool | UnsetType = UNSET
+    """systemd-coredump stores them; left out for other programs."""
+    core_dumps_limited: bool | UnsetType = UNSET
+    """The hard limit of their size is 0 for everybody who logs in (limits.conf)."""
+
+
 Section = (
     Host | Os | Patches | Software | Ports | Firewall | Antimalware | Interfaces | Accounts | PasswordPolicy
-    | ScreenLock | DiskEncryption | RemovableMedia | Services | AuditLog | TimeSync | RemoteAccess | Boot
+    | ScreenLock | DiskEncryption | RemovableMedia | Services | AuditLog | TimeSync | RemoteAccess | Boot | Hardening
 )  # fmt: skip
 
 SECTIONS: dict[str, type[Section]] = {
@@ -658,4 +746,5 @@ SECTIONS: dict[str, type[Section]] = {
     "time_sync": TimeSync,
     "remote_access": RemoteAccess,
     "boot": Boot,
+    "hardening": Hardening,
 }

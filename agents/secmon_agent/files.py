@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
+from msgspec import Struct
+
 _MAX_LINKS: Final = 40
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _DEV_NULL: Final = (1, 3)
@@ -25,6 +27,24 @@ class Stat(NamedTuple):
     is_dir: bool
     device: int
     """Device number of the file system the file lies on."""
+    mode: int = 0
+    """Kind and rights, as `st_mode`; 0 where a recording does not say."""
+    uid: int = 0
+    gid: int = 0
+
+
+_FILE_MODE: Final = stat.S_IFREG | 0o644
+_FOLDER_MODE: Final = stat.S_IFDIR | 0o755
+"""Of recorded files and folders that `owners` does not name."""
+
+
+class Owner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose a recorded file is, and who may do what with it."""
+
+    mode: str = ""
+    """Octal, e.g. "1777"; empty: as usual."""
+    uid: int = 0
+    gid: int = 0
 
 
 class Files(Protocol):
@@ -41,6 +61,9 @@ class Files(Protocol):
         """Raises OSError where `name` is no link."""
 
     def realpath(self, name: str) -> str: ...
+
+    def path(self, name: str) -> str:
+        """Where a library that opens the file itself finds it."""
 
 
 class LiveFiles:
@@ -62,8 +85,10 @@ class LiveFiles:
 
     def stat(self, name: str) -> Stat:
         found = os.stat(self._root + name)  # noqa: PTH116
+        mode = found.st_mode
+        folder = (mode & 0o170000) == 0o040000
         return Stat(
-            found.st_mtime_ns, found.st_size, found.st_ino, (found.st_mode & 0o170000) == 0o040000, found.st_dev
+            found.st_mtime_ns, found.st_size, found.st_ino, folder, found.st_dev, mode, found.st_uid, found.st_gid
         )
 
     def readlink(self, name: str) -> str:
@@ -71,6 +96,9 @@ class LiveFiles:
 
     def realpath(self, name: str) -> str:
         return os.path.realpath(self._root + name)[len(self._root) :]
+
+    def path(self, name: str) -> str:
+        return self._root + name
 
 
 def _refuse_all_but_files(found: os.stat_result, name: str) -> None:
@@ -94,12 +122,14 @@ class RecordedFiles:
         links: Mapping[str, str],
         folders: frozenset[str],
         denied: frozenset[str],
+        owners: Mapping[str, Owner] | None,
     ) -> None:
         self._folder = folder
         self._mtime = mtime
         self._mtimes = mtimes
         self._links = links
         self._denied = denied
+        self._owners = owners
         self._folders = {"/"} | {
             parent for name in (*folders, *links) for parent in _with_parents(name, name in folders)
         }
@@ -124,9 +154,15 @@ class RecordedFiles:
         resolved = self._resolved(name)
         moment = int(self._mtimes.get(resolved, self._mtime).timestamp()) * 10**9
         path = self._path(resolved)
-        if not path.exists() and resolved in self._folders:
-            return Stat(moment, 0, 0, True, 0)
-        return Stat(moment, path.stat().st_size, 0, path.is_dir(), 0)
+        is_dir = path.is_dir() or (not path.exists() and resolved in self._folders)
+        size = 0 if is_dir and not path.exists() else path.stat().st_size
+        if self._owners is None:
+            return Stat(moment, size, 0, is_dir, 0)
+        known = self._owners.get(resolved, Owner())
+        mode = _FOLDER_MODE if is_dir else _FILE_MODE
+        if known.mode:
+            mode = stat.S_IFMT(mode) | int(known.mode, 8)
+        return Stat(moment, size, 0, is_dir, 0, mode, known.uid, known.gid)
 
     def readlink(self, name: str) -> str:
         parent, _, last = name.rpartition("/")
@@ -138,6 +174,9 @@ class RecordedFiles:
 
     def realpath(self, name: str) -> str:
         return self._resolved(name)
+
+    def path(self, name: str) -> str:
+        return str(self._path(self._resolved(name)))
 
     def _path(self, resolved: str) -> Path:
         return self._folder / resolved.lstrip("/")

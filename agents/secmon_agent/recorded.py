@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from secmon_agent.command import CommandResult
 from secmon_agent.facts import Family
-from secmon_agent.files import RecordedFiles
+from secmon_agent.files import Owner, RecordedFiles
 from secmon_agent.host import Host, Programs
 from secmon_agent.memory import DictMemory, Memory
 from secmon_agent.registry import NoRegistry, RecordedRegistry, Registry, Written
@@ -47,6 +47,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Empty folders, and those that hold links alone need not be named."""
     denied: tuple[str, ...] = ()
     """Names that this agent had no right to."""
+    owners: dict[str, Owner] | None = None
+    """Owner and rights of files and folders; what is not named is root's and as usual. None: they were not recorded."""
     commands: tuple[Command, ...] = ()
     system: Recording = Recording()
     answers: dict[str, str] = {}
@@ -82,6 +84,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
             links=manifest.links,
             folders=frozenset(manifest.folders),
             denied=frozenset(manifest.denied),
+            owners=manifest.owners,
         ),
         registry=_registry(folder, manifest) if manifest.registry else NoRegistry(),
         system=RecordedSystem(manifest.system),

@@ -27,13 +27,16 @@ _SPANS_S: Final = {
 
 
 def audit_log(host: Host) -> AuditLog:
-    """Sources: journald.conf, rsyslog and syslog-ng configuration, logrotate, installed programs and running ones."""
+    """Sources: journald.conf, rsyslog and syslog-ng configuration, logrotate, auditd's rules, installed
+    programs and running ones."""
     journal = merged_ini(host, "/etc/systemd/journald.conf").get("Journal", {})
     syslog = _syslog(host)
+    auditd = _auditd(host)
     return AuditLog(
         journal_persistent=_persistent(host, journal.get("Storage", "auto")),
         syslog=syslog,
-        auditd=_auditd(host),
+        auditd=auditd,
+        audit_rules=UNSET if auditd == "none" else _audit_rules(host),
         remote=_remote(host),
         retention_days=_retention(host, journal.get("MaxRetentionSec", ""), syslog),
     )
@@ -58,6 +61,18 @@ def _auditd(host: Host) -> Literal["running", "installed", "none"] | UnsetType:
     return UNSET if running is None else ("running" if running else "installed")
 
 
+def _audit_rules(host: Host) -> int | UnsetType:
+    """Of rules.d, from which augenrules makes audit.rules at the start; of audit.rules alone where there is no such
+    folder. Undetermined without the right to read them."""
+    try:
+        folder = "/etc/audit/rules.d"
+        names = [f"{folder}/{name}" for name in host.listdir(folder) if name.endswith(".rules")]
+        texts = [host.text_if_any(name) or "" for name in names or ["/etc/audit/audit.rules"]]
+    except PermissionError:
+        return UNSET
+    return sum(len(re.findall(r"^\s*-[waA]\s", text, re.MULTILINE)) for text in texts)
+
+
 def _remote(host: Host) -> bool:
     texts = [host.text_if_any(name) or "" for name in _configuration(host)]
     if any(_FORWARDS.search(text) for text in texts):
@@ -78,9 +93,9 @@ def _configuration(host: Host) -> list[str]:
 def _retention(host: Host, journal: str, syslog: str) -> int | UnsetType:
     """Of the syslog daemon's files where there are some, else of the journal."""
     if syslog != "none":
-        return _rotated_days(
-            host.text_if_any(f"/etc/logrotate.d/{syslog}") or "", host.text_if_any("/etc/logrotate.conf") or ""
-        )
+        names = (f"/etc/logrotate.d/{syslog}", "/etc/logrotate.d/syslog")  # the latter on el8
+        own = next((text for name in names if (text := host.text_if_any(name))), "")
+        return _rotated_days(own, host.text_if_any("/etc/logrotate.conf") or "")
     seconds = span_s(journal)
     return seconds // 86400 if seconds else UNSET
 

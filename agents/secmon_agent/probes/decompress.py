@@ -1,8 +1,9 @@
-"""Streams of compressed files, in bounded memory. lz4 comes from the library that apt itself is linked to."""
+"""Streams of compressed files, in bounded memory. lz4 and zstd come from the libraries that
+apt, dpkg and rpm themselves are linked to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from secmon_agent.host import TooLargeError, UnsupportedError
@@ -19,7 +20,7 @@ def chunks(file: BinaryIO, suffix: str, limit: int) -> Iterator[bytes]:
     suffix,
     TooLargeError beyond `limit` decompressed bytes, and ValueError or OSError for a damaged file."""
     size = 0
-    for chunk in _lz4(file) if suffix == ".lz4" else _standard(file, suffix):
+    for chunk in _LIBRARIES[suffix](file) if suffix in _LIBRARIES else _standard(file, suffix):
         size += len(chunk)
         if size > limit:
             raise TooLargeError(f"a file decompresses to more than {limit} bytes")
@@ -33,6 +34,10 @@ def _standard(file: BinaryIO, suffix: str) -> Iterator[bytes]:
         import gzip
 
         stream = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
+    elif suffix == ".bz2":
+        import bz2
+
+        stream = bz2.BZ2File(file)  # type: ignore[assignment]
     elif suffix == ".xz":
         import lzma
 
@@ -96,3 +101,53 @@ def _lz4_library() -> ctypes.CDLL:
     library.LZ4F_decompress.argtypes = [pointer] * 6
     library.LZ4F_decompress.restype = ctypes.c_size_t
     return library
+
+
+def _zstd(file: BinaryIO) -> Iterator[bytes]:
+    import ctypes
+
+    library, buffer = _zstd_library()
+    stream = library.ZSTD_createDStream()
+    if not stream:
+        raise MemoryError("zstd")
+    out = ctypes.create_string_buffer(_CHUNK_BYTES)
+    rest = 1
+    try:
+        while raw := file.read(_CHUNK_BYTES >> 1):
+            source = buffer(ctypes.cast(ctypes.c_char_p(raw), ctypes.c_void_p), len(raw), 0)
+            full = False
+            while source.position < source.size or (full and rest != 0):
+                target = buffer(ctypes.cast(out, ctypes.c_void_p), _CHUNK_BYTES, 0)
+                rest = library.ZSTD_decompressStream(stream, ctypes.byref(target), ctypes.byref(source))
+                if library.ZSTD_isError(rest):
+                    raise ValueError("zstd file is damaged")
+                full = target.position == target.size
+                if target.position:
+                    yield ctypes.string_at(out, target.position)
+    finally:
+        library.ZSTD_freeDStream(stream)
+    if rest != 0:
+        raise ValueError("compressed file is cut short")
+
+
+def _zstd_library() -> tuple[ctypes.CDLL, type[ctypes.Structure]]:
+    """The library, and its ZSTD_inBuffer, which ZSTD_outBuffer looks like."""
+    import ctypes
+
+    class Buffer(ctypes.Structure):
+        _fields_ = (("place", ctypes.c_void_p), ("size", ctypes.c_size_t), ("position", ctypes.c_size_t))
+
+    try:
+        library = ctypes.CDLL("libzstd.so.1")
+    except OSError:
+        raise UnsupportedError("files compressed as .zst need libzstd.so.1, which is missing") from None
+    library.ZSTD_createDStream.argtypes = []
+    library.ZSTD_createDStream.restype = ctypes.c_void_p
+    library.ZSTD_freeDStream.argtypes = [ctypes.c_void_p]
+    library.ZSTD_isError.argtypes = [ctypes.c_size_t]
+    library.ZSTD_decompressStream.argtypes = [ctypes.c_void_p, ctypes.POINTER(Buffer), ctypes.POINTER(Buffer)]
+    library.ZSTD_decompressStream.restype = ctypes.c_size_t
+    return library, Buffer
+
+
+_LIBRARIES: Final[Mapping[str, Callable[[BinaryIO], Iterator[bytes]]]] = {".lz4": _lz4, ".zst": _zstd}

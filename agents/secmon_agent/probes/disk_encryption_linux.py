@@ -12,19 +12,19 @@ from msgspec import UNSET, UnsetType
 
 from secmon_agent.facts import DiskEncryption, Volume
 from secmon_agent.host import AbsentError, Host
+from secmon_agent.probes.mounts_linux import mounts_text, unescaped
 from secmon_agent.probes.virtualization_linux import container
 
 _BLOCK: Final = "/sys/class/block"
 _PLUGGED_IN: Final = ("/media/", "/run/media/")
 _MAX_DEPTH: Final = 8
-_MAX_MOUNTS_BYTES: Final = 4 << 20
 
 
 def disk_encryption(host: Host) -> DiskEncryption:
     """Sources: /proc/1/mountinfo, /sys/class/block."""
     if container(host):
         raise AbsentError("a container has no disks of its own")
-    mounts = parse_mountinfo(_mounts(host))
+    mounts = parse_mountinfo(mounts_text(host))
     mappings = _mappings(host)
     found = {mount: _device(source, mappings) for mount, source in mounts}
     return DiskEncryption(
@@ -34,15 +34,6 @@ def disk_encryption(host: Host) -> DiskEncryption:
             if device and host.exists(f"{_BLOCK}/{device}") and not device.startswith(("loop", "ram", "zram", "sr"))
         )
     )
-
-
-def _mounts(host: Host) -> str:
-    """As the machine has them: a service confined by systemd sees nearly everything mounted read-only itself."""
-    try:
-        text = host.text_if_any("/proc/1/mountinfo", _MAX_MOUNTS_BYTES)
-    except PermissionError:
-        text = None
-    return text or host.text("/proc/self/mountinfo", _MAX_MOUNTS_BYTES)
 
 
 def parse_mountinfo(text: str) -> list[tuple[str, str]]:
@@ -56,12 +47,8 @@ def parse_mountinfo(text: str) -> list[tuple[str, str]]:
         if mount[4].startswith(_PLUGGED_IN):
             continue
         if "ro" not in mount[5].split(",") and "ro" not in rest[2].split(","):
-            found.setdefault(rest[1], _unescaped(mount[4]))
+            found.setdefault(rest[1], unescaped(mount[4]))
     return [(mount, device) for device, mount in found.items()]
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 def _mappings(host: Host) -> dict[str, str]:

@@ -7,14 +7,13 @@ from typing import BinaryIO, Final
 
 from msgspec import Struct
 
-from secmon_agent.host import AbsentError, Host, TooLargeError, UnsupportedError
+from secmon_agent.host import Host, TooLargeError
 from secmon_agent.probes.deb822 import field_reader, stanzas
 
 STATUS: Final = "/var/lib/dpkg/status"
 MAX_STATUS_BYTES: Final = 64 << 20
 _CHUNK_BYTES: Final = 1 << 18
 _PRESENT: Final = {"installed", "triggers-awaited", "triggers-pending", "half-configured", "unpacked"}
-_RPM: Final = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
 
 _fields = field_reader("Package", "Status", "Version", "Architecture")
 
@@ -27,21 +26,14 @@ class Installed(Struct, frozen=True, array_like=True):
 
 
 def installed(host: Host) -> list[Installed]:
-    """Installed packages. AbsentError where there is no package manager, UnsupportedError where it is rpm."""
-    return host.once("dpkg", lambda: _installed(host))
+    return host.once(
+        "dpkg", lambda: host.remembered("dpkg.installed", host.marks(STATUS), list[Installed], lambda: _read(host))
+    )
 
 
 def native_architecture(packages: list[Installed]) -> str:
     """dpkg's own; empty where that cannot be told."""
     return next((package.architecture for package in packages if package.name == "dpkg"), "")
-
-
-def _installed(host: Host) -> list[Installed]:
-    if not host.exists(STATUS):
-        if any(host.exists(folder) for folder in _RPM):
-            raise UnsupportedError("rpm databases are not read by this version")
-        raise AbsentError("no package manager that this agent knows")
-    return host.remembered("dpkg.installed", host.marks(STATUS), list[Installed], lambda: _read(host))
 
 
 def _read(host: Host) -> list[Installed]:

@@ -24,7 +24,7 @@ def _unquoted(value: str) -> str:
 
 
 def os_linux(host: Host) -> Os:
-    """Sources: /etc/os-release, /etc/debian_version, /proc/sys/kernel/osrelease."""
+    """Sources: /etc/os-release, /etc/debian_version, /etc/redhat-release, /proc/sys/kernel/osrelease."""
     release = os_release(host)
     return Os(
         family="linux",
@@ -38,6 +38,10 @@ def os_linux(host: Host) -> Os:
 
 
 def _point_release(host: Host, release: dict[str, str]) -> str | UnsetType:
+    family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    if not family.isdisjoint(("rhel", "fedora")):
+        found = re.search(r" release (\d+(?:\.\d+)+)", host.text_if_any("/etc/redhat-release") or "")
+        return found[1] if found else UNSET
     if release.get("ID") == "debian":
         text = (host.text_if_any("/etc/debian_version") or "").strip()
     else:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from secmon_agent.facts import Patches, PendingUpdate
@@ -19,10 +18,10 @@ from secmon_agent.probes import apt_conf, apt_lists, apt_policy, dpkg
 from secmon_agent.probes.apt_history import last_installed_at
 from secmon_agent.probes.apt_policy import Archive, Offer, Pin
 from secmon_agent.probes.deb_version import version_key
+from secmon_agent.probes.pending_since import with_since
 from secmon_agent.probes.systemd import wanted_units
 
 SUCCESS_STAMP: Final = "/var/lib/apt/periodic/update-success-stamp"
-_PENDING_SINCE: Final = "patches.pending-since"
 _CLOCK_TOLERANCE: Final = timedelta(hours=1)
 _TIMER: Final = "apt-daily-upgrade.timer"
 _CRON: Final = "/etc/cron.daily/apt-compat"
@@ -87,7 +86,7 @@ def _pending(
     found = host.remembered(
         "patches.pending", depends, list[PendingUpdate], lambda: _find(host, packages, pins, settings)
     )
-    return tuple(_with_since(host, found, fetched))
+    return tuple(with_since(host, found, fetched))
 
 
 def _find(
@@ -137,32 +136,6 @@ def _origin(chosen: Offer, offers: Iterable[Offer], archives: list[Archive]) -> 
     # Ubuntu's codename is the same for every pocket, Debian's suite ("oldstable") moves on with each release.
     pocket = seller.suite if seller.suite.startswith(seller.codename) else seller.codename
     return " ".join(part for part in (seller.label or seller.origin, pocket) if part) or UNSET
-
-
-def _with_since(host: Host, found: list[PendingUpdate], fetched: datetime | None) -> list[PendingUpdate]:
-    """Each update with the time of the list in which this agent first saw one of its kind for the installed version: a
-    newer candidate does not start the time anew, a first security update does. Forgets what is no longer pending."""
-    known = _recall(host)
-    since = {}
-    for update in found:
-        moment = known.get(_kind(update), fetched)
-        if moment is not None:
-            since[_kind(update)] = moment
-    if since != known:
-        host.memory.put(_PENDING_SINCE, msgspec.msgpack.encode(since))
-    return [msgspec.structs.replace(update, pending_since=since.get(_kind(update), UNSET)) for update in found]
-
-
-def _kind(update: PendingUpdate) -> str:
-    return f"{update.package} {update.installed_version} {'security' if update.security else 'other'}"
-
-
-def _recall(host: Host) -> dict[str, datetime]:
-    raw = host.memory.get(_PENDING_SINCE)
-    try:
-        return msgspec.msgpack.decode(raw, type=dict[str, datetime]) if raw else {}
-    except msgspec.DecodeError:
-        return {}
 
 
 def _security_archive(host: Host) -> bool | UnsetType:

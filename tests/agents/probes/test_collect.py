@@ -32,6 +32,7 @@ NEEDED = {
     "remote_access": "/etc/ssh/sshd_config",
     "boot": "/boot",
     "antimalware": "/var/lib/clamav/daily.cld",
+    "hardening": "/etc/security/limits.conf",
 }
 
 

@@ -58,14 +58,6 @@ def test_it_refuses_an_endless_stanza() -> None:
         list(deb822.stanzas(endless))
 
 
-@pytest.mark.parametrize(
-    ("files", "status"),
-    [({}, "absent"), ({"/var/lib/rpm/Packages": "db"}, "unsupported"), ({dpkg.STATUS: ""}, "ok")],
-)
-def test_a_machine_without_dpkg(files: dict[str, str], status: str, make_host: Callable[..., Host]) -> None:
-    assert collect.collect(make_host(files), ["software"])["software"].status == status
-
-
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="needs dpkg as witness")
 def test_it_agrees_with_dpkg_query() -> None:
     out = subprocess.run(

@@ -98,7 +98,7 @@ def test_a_recorded_tree_is_read_as_a_live_one(tmp_path: Path) -> None:
     recorded = RecordedFiles(
         tmp_path, mtime=moment, mtimes={}, links={"/etc/m": "/etc/a", "/etc/loop": "loop"},
         folders=frozenset({"/run/x"}),
-        denied=frozenset({"/etc/no"}),
+        denied=frozenset({"/etc/no"}), owners=None,
     )  # fmt: skip
     for files in (live, recorded):
         assert files.open("/etc/a/f").read() == b"hello"
@@ -205,6 +205,28 @@ def test_lz4_that_is_cut_short_is_refused() -> None:
         list(chunks(io.BytesIO(whole[:-8]), ".lz4", 1 << 20))
     with pytest.raises(ValueError, match="damaged"):
         list(chunks(io.BytesIO(b"not lz4 at all"), ".lz4", 1 << 20))
+
+
+def _zstd(data: bytes) -> bytes:
+    import ctypes
+
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_compress.restype = ctypes.c_size_t
+    out = ctypes.create_string_buffer(len(data) + 1000)
+    size = library.ZSTD_compress(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), 3)
+    return out.raw[:size]
+
+
+@posix
+@pytest.mark.parametrize("data", [os.urandom(300_000), bytes(3_000_000), bytes(1 << 18), b""])
+def test_zstd_that_is_cut_short_is_refused(data: bytes) -> None:
+    whole = _zstd(data)
+    assert b"".join(chunks(io.BytesIO(whole), ".zst", 4 << 20)) == data
+    assert b"".join(chunks(io.BytesIO(whole + whole), ".zst", 8 << 20)) == data + data
+    with pytest.raises(ValueError, match="cut short"):
+        list(chunks(io.BytesIO(whole[:-1]), ".zst", 4 << 20))
+    with pytest.raises(ValueError, match="damaged"):
+        list(chunks(io.BytesIO(b"not zstd at all"), ".zst", 4 << 20))
 
 
 def _runs(pid: int) -> bool:

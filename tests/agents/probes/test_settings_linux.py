@@ -257,6 +257,79 @@ def test_a_restart_is_due_since_the_oldest_evidence(make_host: Make) -> None:
     )  # fmt: skip
 
 
+RPM = "/usr/bin/rpm -qa --qf %{NAME}\\t%{EPOCH}\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t%{INSTALLTIME}\\t%{VENDOR}\\n"
+
+
+def test_red_hats_kernels_are_ordered_as_rpm_orders_them(make_host: Make) -> None:
+    files = {
+        "/proc/sys/kernel/osrelease": "4.18.0-553.5.1.el8_10.x86_64\n",
+        "/boot/vmlinuz-4.18.0-553.el8_10.x86_64": "",
+        "/boot/vmlinuz-4.18.0-553.5.1.el8_10.x86_64": "",
+        "/boot/vmlinuz-0-rescue-0123456789abcdef0123456789abcdef": "",
+        "/var/lib/rpm/Packages": "",
+        "/proc/stat": "cpu 1 2\nbtime 1790000000\n",
+    }
+    rows = "tool\t(none)\t1\t1\tnoarch\t1790000500\t(none)\nglibc\t(none)\t2.28\t1\tx86_64\t{}\tRocky\n"
+    system = {"architecture": "x86_64"}
+    quiet = boot(make_host(files, outputs={tuple(RPM.split()): rows.format(1789999999)}, system=system))
+    assert (quiet.kernel_newest, quiet.reboot_pending) == ("4.18.0-553.5.1.el8_10.x86_64", False)
+    due = boot(make_host(files, outputs={tuple(RPM.split()): rows.format(1790000100)}, system=system))
+    assert (due.reboot_evidence, due.reboot_pending_since) == (
+        ("package glibc",), datetime.fromtimestamp(1790000100, UTC)
+    )  # fmt: skip
+
+
+def test_without_the_installed_packages_it_does_not_say_that_no_restart_is_due(make_host: Make) -> None:
+    files = {
+        "/proc/sys/kernel/osrelease": "4.18.0-5.el8.x86_64\n",
+        "/boot/vmlinuz-4.18.0-5.el8.x86_64": "",
+        "/var/lib/rpm/Packages": "",
+        "/proc/stat": "btime 1790000000\n",
+    }
+    assert boot(make_host(files, system={"architecture": "x86_64"})).reboot_pending is UNSET
+    found = boot(make_host(files | {"/boot/vmlinuz-4.18.0-6.el8.x86_64": ""}, system={"architecture": "x86_64"}))
+    assert (found.reboot_pending, found.reboot_evidence) == (True, ("kernel 4.18.0-6.el8.x86_64 installed",))
+
+
+@pytest.mark.parametrize(("version", "pending"), [("6.1.76-1", False), ("6.1.82-1", True)])
+def test_a_restart_is_due_for_a_new_build_of_the_same_kernel_release(
+    version: str, pending: bool, make_host: Make
+) -> None:
+    image = "Package: linux-image-6.1.0-18-amd64\nStatus: install ok installed\nArchitecture: amd64\nVersion: "
+    files = {
+        "/proc/sys/kernel/osrelease": "6.1.0-18-amd64\n",
+        "/proc/version": "Linux version 6.1.0-18-amd64 (x@example.org) #1 SMP Debian 6.1.76-1 (2024-02-01)\n",
+        "/boot/vmlinuz-6.1.0-18-amd64": "",
+        "/var/lib/dpkg/status": f"{image}{version}\n",
+        "/var/lib/dpkg/info/linux-image-6.1.0-18-amd64.list": "",
+    }
+    moment = datetime(2026, 11, 2, tzinfo=UTC)
+    mtimes = {"/var/lib/dpkg/info/linux-image-6.1.0-18-amd64.list": moment}
+    found = boot(make_host(files, system={"architecture": "x86_64"}, mtimes=mtimes))
+    assert (found.reboot_pending, found.reboot_pending_since) == (pending, moment if pending else UNSET)
+    assert found.reboot_evidence == (("kernel 6.1.0-18-amd64 in version 6.1.82-1 installed",) if pending else ())
+
+
+@pytest.mark.parametrize(
+    ("release", "text", "expected"),
+    [
+        (
+            'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.4"\n',
+            "Rocky Linux release 9.4 (Blue Onyx)\n",
+            "9.4",
+        ),
+        ('ID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\n', "CentOS Linux release 8.5.2111\n", "8.5.2111"),
+        ('ID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="9"\n', "CentOS Stream release 9\n", UNSET),
+        ("ID=fedora\nVERSION_ID=42\n", "", UNSET),
+    ],
+)
+def test_it_reads_the_point_release_of_red_hats_family(
+    release: str, text: str, expected: object, make_host: Make
+) -> None:
+    files = {"/etc/os-release": release, "/etc/redhat-release": text}
+    assert os_linux(make_host(files, system={"architecture": "x86_64"})).point_release == expected
+
+
 def test_a_restart_stays_due_since_its_first_reason_while_the_machine_keeps_running(make_host: Make) -> None:
     early, late = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)
     memory = DictMemory()
