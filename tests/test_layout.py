@@ -82,7 +82,10 @@ def declared(project: Path) -> set[str]:
     return known | {name.replace("-", "_") for name in names} | WINDOWS_ONLY
 
 
-WINDOWS_ONLY = {"win32api", "win32service", "win32con", "win32file", "win32security", "pywintypes", "winreg"}
+WINDOWS_ONLY = {
+    *("pywintypes", "servicemanager", "win32api", "win32con", "win32crypt", "win32event", "win32evtlog"),
+    *("win32evtlogutil", "win32file", "win32security", "win32service", "winreg"),
+}
 """Of pywin32, which is declared for Windows and so not installed elsewhere."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nacl.signing import SigningKey
 
-from secmon_agent import durable
+from secmon_agent import secret
 from secmon_agent.errors import AgentError
 
 KEY_FILE = "agent.key"
@@ -16,11 +16,12 @@ SEED_BYTES = 32
 def load(state_dir: Path) -> SigningKey | None:
     """The key whose 32-byte seed lies in `state_dir`; None when there is none yet."""
     path = state_dir / KEY_FILE
-    seed = durable.read(path)
+    seed = secret.read(path)
     if seed is None:
         return None
     if len(seed) != SEED_BYTES:
         raise AgentError(f"{path} holds {len(seed)} bytes and not a key; restore it, or remove it and enroll again")
+    secret.protect_plain(path, seed)
     return SigningKey(seed)
 
 
@@ -28,5 +29,5 @@ def load_or_create(state_dir: Path) -> SigningKey:
     key = load(state_dir)
     if key is None:
         key = SigningKey.generate()
-        durable.write(state_dir / KEY_FILE, bytes(key))
+        secret.write(state_dir / KEY_FILE, bytes(key))
     return key
