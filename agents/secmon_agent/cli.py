@@ -7,18 +7,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from secmon_agent import __version__, config, durable, identity, keys, state
-from secmon_agent.config import Config
-from secmon_agent.errors import AgentError, ConfigError
-from secmon_agent.identity import Identity
-
-LOCK_FILE = "lock"
-OWN_FILES = {LOCK_FILE, keys.KEY_FILE, identity.IDENTITY_FILE, state.STATE_FILE, "memory", "agent.toml"}
-"""By one of these a folder that is in use is known as the agent's."""
+from secmon_agent import __version__, durable, identity, keys, session, state
+from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -69,40 +63,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _opened(options: argparse.Namespace) -> tuple[Config, Path]:
-    file = getattr(options, "config", None)
-    settings = config.load(None if file is None else Path(file))
-    return settings, config.state_dir(settings, getattr(options, "state_dir", None))
-
-
-@contextlib.contextmanager
-def _alone(options: argparse.Namespace) -> Iterator[tuple[Config, Path]]:
-    """Settings and the state folder, created and locked against a second process."""
-    settings, state_dir = _opened(options)
-    _refuse_foreign(state_dir)
-    durable.private_directory(state_dir)
-    with durable.exclusive(state_dir / LOCK_FILE):
-        yield settings, state_dir
-
-
-def _refuse_foreign(state_dir: Path) -> None:
-    """What becomes the agent's alone must not be a folder that others need."""
-    with contextlib.suppress(OSError):
-        names = {path.name for path in state_dir.iterdir()}
-        if names and names.isdisjoint(OWN_FILES):
-            raise ConfigError(f"{state_dir} holds files that are not the agent's; name an empty folder or a new one")
+def _named(options: argparse.Namespace) -> tuple[str | None, str | None]:
+    """The settings file and the state folder that the arguments name."""
+    return getattr(options, "config", None), getattr(options, "state_dir", None)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from secmon_agent import resident
-    from secmon_agent.agent import open_agent
+    from secmon_agent import supervisor
 
     _end_on_signals()
-    with _alone(options) as (settings, state_dir):
-        if _is_pending(state_dir):
-            resident.until_enrolled(lambda: _ask_again(settings, state_dir).status == "enrolled", _log)
-        agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
-        resident.run(agent, _log, at_once=options.now)
+    _, state_dir = session.opened(*_named(options))
+    if identity.load(state_dir) is None:
+        raise NotEnrolledError(state_dir)
+    with session.alone(state_dir, session.RUNNING_FILE):
+        supervisor.supervise(supervisor.turn_command(*_named(options)), _log, supervisor.sleep, at_once=options.now)
     return 0
 
 
@@ -120,31 +94,17 @@ def _end_on_signals() -> None:
 def _once(options: argparse.Namespace) -> int:
     from secmon_agent.agent import open_agent
 
-    with _alone(options) as (settings, state_dir):
-        if _is_pending(state_dir):
-            answer = _ask_again(settings, state_dir)
-            if answer.status != "enrolled":
-                raise AgentError(_pending_line(answer))
+    settings, state_dir = session.opened(*_named(options))
+    with session.alone(state_dir):
+        waits = session.still_pending(state_dir, settings)
+        if waits is not None:
+            raise AgentError(session.pending_line(waits))
         agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
         outcome = agent.cycle()
     if outcome.trouble:
         raise AgentError(outcome.line())
     _say(outcome.line())
     return 0
-
-
-def _is_pending(state_dir: Path) -> bool:
-    where = identity.load(state_dir)
-    return where is not None and where.status == "pending"
-
-
-def _ask_again(settings: Config, state_dir: Path) -> Identity:
-    from secmon_agent.enroll import ask, host_facts
-
-    key, where = keys.load(state_dir), identity.load(state_dir)
-    if key is None or where is None:
-        raise AgentError(f"the key in {state_dir} is gone; enroll again")
-    return ask(state_dir, settings, where, key, host_facts(state_dir))
 
 
 def _enroll(options: argparse.Namespace) -> int:
@@ -156,18 +116,11 @@ def _enroll(options: argparse.Namespace) -> int:
         invited = invitation.parse(text)
     except ValueError as error:
         raise AgentError(str(error)) from None
-    with _alone(options) as (settings, state_dir):
+    settings, state_dir = session.opened(*_named(options))
+    with session.alone(state_dir):
         answer = enroll(state_dir, settings, invited, host_facts(state_dir))
-    _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else _pending_line(answer))
+    _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else session.pending_line(answer))
     return 0
-
-
-def _pending_line(answer: Identity) -> str:
-    why = f" ({answer.reason})" if answer.reason else ""
-    return (
-        f"the enrollment at {answer.address} waits for approval{why}; somebody approves it there with "
-        "`secmon enrollment approve`, then run the same command again or leave it to `secmon-agent run`"
-    )
 
 
 def _enrollment_string(options: argparse.Namespace) -> str:
@@ -184,7 +137,7 @@ def _facts(options: argparse.Namespace) -> int:
     from secmon_agent.facts_document import facts_document
     from secmon_agent.probes import probes_for
 
-    _, state_dir = _opened(options)
+    _, state_dir = session.opened(*_named(options))
     host = live_host(state_dir if os.access(state_dir, os.W_OK) else None)
     known = probes_for(host.family)
     for name in options.section or ():
@@ -198,10 +151,10 @@ def _status(options: argparse.Namespace) -> int:
     from secmon_agent import wire
     from secmon_agent.spool import Spool
 
-    settings, state_dir = _opened(options)
+    settings, state_dir = session.opened(*_named(options))
     key, where, known = keys.load(state_dir), identity.load(state_dir), state.peek(state_dir)
     if key is None or where is None:
-        raise AgentError(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")
+        raise NotEnrolledError(state_dir)
     spool = Spool(state_dir, bytes(key.verify_key), max_bytes=settings.spool_max_bytes, max_age_s=0)
     acked = None if known is None else known.last_ack_at
     _say(f"collector: {where.address}")

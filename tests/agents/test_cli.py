@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from secmon_agent import __version__, cli, durable, identity
+from secmon_agent import __version__, cli, durable, identity, session
 from tests.agents.desk import Desk
 from tests.agents.server import Collector, cut, refuse
 
@@ -118,13 +118,15 @@ def test_it_fails_in_one_line_when_a_report_has_to_wait(
     assert "spool: 1 reports" in run(capsys, "status", "--state-dir", desk.folder)[1]
 
 
-def test_it_does_not_work_beside_another_one(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    with durable.exclusive(desk.folder / cli.LOCK_FILE):
-        for command in (["once"], ["run"]):
-            code, _, err = run(capsys, *command, "--state-dir", desk.folder)
-            assert code == 1
-            assert "another secmon-agent is at work" in err
-            assert err.count("\n") == 1
+@pytest.mark.parametrize(("lock", "command"), [(session.LOCK_FILE, "once"), (session.RUNNING_FILE, "run")])
+def test_it_does_not_work_beside_another_one(
+    desk: Desk, capsys: pytest.CaptureFixture[str], lock: str, command: str
+) -> None:
+    with durable.exclusive(desk.folder / lock):
+        code, _, err = run(capsys, command, "--state-dir", desk.folder)
+        assert code == 1
+        assert "another secmon-agent is at work" in err
+        assert err.count("\n") == 1
         assert run(capsys, "status", "--state-dir", desk.folder)[0] == 0
 
 

@@ -1,0 +1,66 @@
+"""A Windows job object: what is put into it ends when its last handle is closed, also by the death of who held it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import wintypes
+from typing import Final
+
+_EXTENDED_LIMITS: Final = 9
+_KILL_ON_CLOSE: Final = 0x2000
+
+
+class _Basic(ctypes.Structure):
+    """JOBOBJECT_BASIC_LIMIT_INFORMATION"""
+
+    _fields_ = (
+        ("per_process_time", ctypes.c_int64),
+        ("per_job_time", ctypes.c_int64),
+        ("flags", wintypes.DWORD),
+        ("minimum_working_set", ctypes.c_size_t),
+        ("maximum_working_set", ctypes.c_size_t),
+        ("active_processes", wintypes.DWORD),
+        ("affinity", ctypes.c_size_t),
+        ("priority_class", wintypes.DWORD),
+        ("scheduling_class", wintypes.DWORD),
+    )
+
+
+class _Extended(ctypes.Structure):
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION"""
+
+    _fields_ = (
+        ("basic", _Basic),
+        ("io", ctypes.c_uint64 * 6),
+        ("process_memory", ctypes.c_size_t),
+        ("job_memory", ctypes.c_size_t),
+        ("peak_process_memory", ctypes.c_size_t),
+        ("peak_job_memory", ctypes.c_size_t),
+    )
+
+
+@contextmanager
+def bound(process: int) -> Iterator[None]:
+    """The process of this handle, and all that it starts, ends with the context or with us. Where the system refuses,
+    it does not: the program's own time limit has to do then."""
+    if sys.platform != "win32":
+        raise NotImplementedError("job objects are on Windows only")
+    kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel32.CreateJobObjectW.restype = wintypes.HANDLE
+    kernel32.CreateJobObjectW.argtypes = (wintypes.LPVOID, wintypes.LPCWSTR)
+    kernel32.SetInformationJobObject.argtypes = (wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.DWORD)
+    kernel32.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
+    kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
+    limits = _Extended()
+    limits.basic.flags = _KILL_ON_CLOSE
+    job = kernel32.CreateJobObjectW(None, None)
+    try:
+        if job and kernel32.SetInformationJobObject(job, _EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)):
+            kernel32.AssignProcessToJobObject(job, process)
+        yield
+    finally:
+        if job:
+            kernel32.CloseHandle(job)
