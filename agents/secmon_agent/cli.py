@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         sys.exit(COMMANDS[options.command](options))
     except AgentError as error:
-        sys.stderr.write(f"secmon-agent: {error}\n")
+        _log(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     shared = _Parser(add_help=False)
     shared.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)")
     shared.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="key, state and spool")
+    service_actions = ("install", "remove", "start", "stop", "run")
     top = _Parser(prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared])
     top.add_argument("--version", action="version", version=f"secmon-agent {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -57,9 +58,15 @@ def parser() -> argparse.ArgumentParser:
         "string", nargs="?", metavar="STRING", help="the enrollment string; - reads it from standard input"
     )
     source.add_argument("--string-file", metavar="FILE", help="a file that holds the enrollment string")
+    enroll.add_argument(
+        "--later", action="store_true", help="keep the string; the agent enrolls when the collector can be reached"
+    )
+    enroll.add_argument("--if-present", action="store_true", help="do nothing where the --string-file does not exist")
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
+    service = commands.add_parser("service", parents=[shared], help="run the agent as a Windows service")
+    service.add_argument("action", choices=service_actions, metavar="ACTION", help=", ".join(service_actions))
     return top
 
 
@@ -96,9 +103,9 @@ def _once(options: argparse.Namespace) -> int:
 
     settings, state_dir = session.opened(*_named(options))
     with session.alone(state_dir):
-        waits = session.still_pending(state_dir, settings)
-        if waits is not None:
-            raise AgentError(session.pending_line(waits))
+        answer = session.joined(state_dir, settings)
+        if answer is not None and answer.status == "pending":
+            raise AgentError(session.pending_line(answer))
         agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
         outcome = agent.cycle()
     if outcome.trouble:
@@ -110,7 +117,10 @@ def _once(options: argparse.Namespace) -> int:
 def _enroll(options: argparse.Namespace) -> int:
     from secmon_agent import invitation
     from secmon_agent.enroll import enroll, host_facts
+    from secmon_agent.invited import keep
 
+    if options.if_present and not (options.string_file and Path(options.string_file).exists()):
+        return 0
     text = _enrollment_string(options)
     try:
         invited = invitation.parse(text)
@@ -118,6 +128,10 @@ def _enroll(options: argparse.Namespace) -> int:
         raise AgentError(str(error)) from None
     settings, state_dir = session.opened(*_named(options))
     with session.alone(state_dir):
+        if options.later:
+            kept = keep(state_dir, invited)
+            _say("the enrollment string waits until the agent runs" if kept else "enrolled already")
+            return 0
         answer = enroll(state_dir, settings, invited, host_facts(state_dir))
     _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else session.pending_line(answer))
     return 0
@@ -166,13 +180,26 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _service(options: argparse.Namespace) -> int:
+    from secmon_agent import service
+
+    service.act(options.action, *_named(options))
+    return 0
+
+
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    if sys.stdout is not None:  # as under pythonw.exe
+        sys.stdout.write(line + "\n")
 
 
 def _log(line: str) -> None:
-    sys.stderr.write(f"secmon-agent: {line}\n")
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.write(f"secmon-agent: {line}\n")
+        sys.stderr.flush()
+    elif sys.platform == "win32":
+        from secmon_agent import eventlog_windows, journal
+
+        eventlog_windows.write(journal.TROUBLE, line)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -181,4 +208,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "enroll": _enroll,
     "facts": _facts,
     "status": _status,
+    "service": _service,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+ENROLLED = "enrolled at "
+
 
 class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How handing over went."""
@@ -20,13 +22,16 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The collector asked for data."""
     forked: bool = False
     """The collector knows the stream otherwise; a new one has been drawn."""
+    enrolled: str = ""
+    """Address of the collector that took this machine in just before."""
 
     def line(self) -> str:
         """The outcome for a journal or a terminal."""
         parts = [f"{number} {what}" for number, what in self._others() if number]
         if parts or self.delivered or not self.trouble:
             parts.insert(0, f"{self.delivered} delivered")
-        return ": ".join(part for part in (", ".join(parts), self.trouble) if part)
+        line = ": ".join(part for part in (", ".join(parts), self.trouble) if part)
+        return f"{ENROLLED}{self.enrolled}; {line}" if self.enrolled else line
 
     def _others(self) -> list[tuple[int, str]]:
         return [
@@ -46,6 +51,7 @@ def both(first: Outcome, then: Outcome) -> Outcome:
         retry_after_s=then.retry_after_s,
         wanted=first.wanted or then.wanted,
         forked=first.forked or then.forked,
+        enrolled=first.enrolled or then.enrolled,
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from secmon_agent import config, durable, identity, keys, state
+from secmon_agent import config, durable, identity, invited, keys, state
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, ConfigError
 from secmon_agent.identity import Identity
@@ -19,6 +19,7 @@ OWN_FILES = {
     RUNNING_FILE,
     keys.KEY_FILE,
     identity.IDENTITY_FILE,
+    invited.INVITATION_FILE,
     state.STATE_FILE,
     "memory",
     "agent.toml",
@@ -49,8 +50,15 @@ def _refuse_foreign(state_dir: Path) -> None:
             raise ConfigError(f"{state_dir} holds files that are not the agent's; name an empty folder or a new one")
 
 
-def still_pending(state_dir: Path, settings: Config) -> Identity | None:
-    """Asks again where the enrollment is pending; the answer if it still is."""
+def has_an_aim(state_dir: Path) -> bool:
+    """Whether there is a collector to report to, or one to enroll at."""
+    return any((state_dir / name).exists() for name in (identity.IDENTITY_FILE, invited.INVITATION_FILE))
+
+
+def joined(state_dir: Path, settings: Config) -> Identity | None:
+    """Enrolls by a string that waits, or asks again where the enrollment is pending; the answer if either was so."""
+    if invited.waits(state_dir):
+        return invited.follow(state_dir, settings)
     where = identity.load(state_dir)
     if where is None or where.status != "pending":
         return None
@@ -59,8 +67,7 @@ def still_pending(state_dir: Path, settings: Config) -> Identity | None:
     key = keys.load(state_dir)
     if key is None:
         raise AgentError(f"the key in {state_dir} is gone; enroll again")
-    answer = ask(state_dir, settings, where, key, host_facts(state_dir))
-    return answer if answer.status == "pending" else None
+    return ask(state_dir, settings, where, key, host_facts(state_dir))
 
 
 def pending_line(answer: Identity) -> str:

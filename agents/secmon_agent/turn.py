@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
+from msgspec.structs import replace
 
 from secmon_agent import identity, keys, session
 from secmon_agent.agent import open_agent
@@ -45,15 +46,17 @@ def take(config_file: str | None, state_dir: str | None, what: str) -> Turn:
 
 
 def _taken(settings: Config, folder: Path, what: str) -> Turn:
-    waits = session.still_pending(folder, settings)
-    if waits is not None:
-        outcome = Outcome(trouble=session.pending_line(waits), retry_after_s=ASK_AGAIN_S)
+    answer = session.joined(folder, settings)
+    if answer is not None and answer.status == "pending":
+        outcome = Outcome(trouble=session.pending_line(answer), retry_after_s=ASK_AGAIN_S)
         return Turn(outcome=outcome, interval_s=settings.interval_s)
     agent = open_agent(folder, settings, keys.load(folder), identity.load(folder))
     try:
         outcome = agent.drain() if what == "deliver" else agent.cycle(deliver=what == "cycle")
     except AgentError as error:
         return _failed(error, agent.interval_s)
+    if answer is not None:
+        outcome = replace(outcome, enrolled=answer.address)
     return Turn(outcome=outcome, interval_s=agent.interval_s)
 
 
