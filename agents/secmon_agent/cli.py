@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from types import SimpleNamespace as Namespace
+from typing import TYPE_CHECKING, NoReturn
 
 from secmon_agent import __version__, durable, identity, keys, session, state
 from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    options = parser().parse_args(arguments)
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     _speak_utf8()
     try:
         sys.exit(COMMANDS[options.command](options))
@@ -27,6 +30,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
+def _parsed(arguments: list[str]) -> Namespace:
+    return _once_alone(arguments) or Namespace(**vars(parser().parse_args(arguments)))
+
+
+def _once_alone(arguments: list[str]) -> Namespace | None:
+    """`once` as timers start it, without `argparse`, which costs a tenth of a cycle; None for everything else."""
+    words = iter(arguments)
+    options: dict[str, str] = {}
+    for word in words:
+        name = {"--config": "config", "--state-dir": "state_dir", "once": "command"}.get(word, "")
+        value = word if name == "command" else next(words, "")
+        if not name or name in options or not value or value.startswith("-"):
+            return None
+        options[name] = value
+    return Namespace(**options) if "command" in options else None
+
+
 def _speak_utf8() -> None:
     """Facts and messages may hold letters that the console's code page lacks."""
     for stream in (sys.stdout, sys.stderr):
@@ -34,19 +54,16 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 
-class _Parser(argparse.ArgumentParser):
-    """Help is 100 columns wide: to measure the terminal argparse imports more than a cycle does to sign its report."""
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        return argparse.HelpFormatter(self.prog, width=100)
-
-
 def parser() -> argparse.ArgumentParser:
-    shared = _Parser(add_help=False)
+    import argparse
+
+    from secmon_agent.arguments import Parser
+
+    shared = Parser(add_help=False)
     shared.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)")
     shared.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="key, state and spool")
     service_actions = ("install", "remove", "start", "stop", "run")
-    top = _Parser(prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared])
+    top = Parser(prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared])
     top.add_argument("--version", action="version", version=f"secmon-agent {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[shared], help="stay and report every interval")
@@ -70,12 +87,12 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _named(options: argparse.Namespace) -> tuple[str | None, str | None]:
+def _named(options: Namespace) -> tuple[str | None, str | None]:
     """The settings file and the state folder that the arguments name."""
     return getattr(options, "config", None), getattr(options, "state_dir", None)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: Namespace) -> int:
     from secmon_agent import supervisor
 
     _end_on_signals()
@@ -98,7 +115,7 @@ def _end_on_signals() -> None:
             signal.signal(getattr(signal, name), end)
 
 
-def _once(options: argparse.Namespace) -> int:
+def _once(options: Namespace) -> int:
     from secmon_agent.agent import open_agent
 
     settings, state_dir = session.opened(*_named(options))
@@ -114,7 +131,7 @@ def _once(options: argparse.Namespace) -> int:
     return 0
 
 
-def _enroll(options: argparse.Namespace) -> int:
+def _enroll(options: Namespace) -> int:
     from secmon_agent import invitation
     from secmon_agent.enroll import enroll, host_facts
     from secmon_agent.invited import keep
@@ -137,7 +154,7 @@ def _enroll(options: argparse.Namespace) -> int:
     return 0
 
 
-def _enrollment_string(options: argparse.Namespace) -> str:
+def _enrollment_string(options: Namespace) -> str:
     if options.string_file is not None:
         content = durable.read(Path(options.string_file))
         if content is None:
@@ -146,7 +163,7 @@ def _enrollment_string(options: argparse.Namespace) -> str:
     return sys.stdin.readline() if options.string == "-" else options.string
 
 
-def _facts(options: argparse.Namespace) -> int:
+def _facts(options: Namespace) -> int:
     from secmon_agent.collect import collect, live_host
     from secmon_agent.facts_document import facts_document
     from secmon_agent.probes import probes_for
@@ -161,7 +178,7 @@ def _facts(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: Namespace) -> int:
     from secmon_agent import wire
     from secmon_agent.spool import Spool
 
@@ -180,7 +197,7 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def _service(options: argparse.Namespace) -> int:
+def _service(options: Namespace) -> int:
     from secmon_agent import service
 
     service.act(options.action, *_named(options))
@@ -202,7 +219,7 @@ def _log(line: str) -> None:
         eventlog_windows.write(journal.TROUBLE, line)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run,
     "once": _once,
     "enroll": _enroll,

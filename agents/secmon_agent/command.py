@@ -14,6 +14,8 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
+from secmon_agent import limits
+
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_MAX_OUTPUT_BYTES = 4 << 20
 GRACE_S = 3.0
@@ -63,11 +65,11 @@ def attend(argv: Sequence[str], stopped: Callable[[float], bool], *, timeout_s: 
 
     Raises OSError where it cannot be started, CommandTimeoutError, and CommandError where it did not end well.
     """
-    with _attended(argv) as process:
+    with _leash() as bind, _attended(argv) as process:
         try:
-            with _bound(process):
-                if not _ended(process, stopped, timeout_s):
-                    return None
+            bind(process)
+            if not _ended(process, stopped, timeout_s):
+                return None
         finally:
             _end(process)
         stream = process.stdout
@@ -87,14 +89,15 @@ def _attended(argv: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 @contextlib.contextmanager
-def _bound(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _leash() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """What a process is given to so that it ends with us; made before it, so that it has no time of its own."""
     if sys.platform == "win32":
         from secmon_agent import job_windows
 
-        with job_windows.bound(int(process._handle)):
-            yield
+        with job_windows.job(cpu_s=limits.MAX_TURN_CPU_S, memory_bytes=limits.MAX_TURN_MEMORY_BYTES) as take:
+            yield lambda process: take(int(process._handle))
     else:
-        yield
+        yield lambda process: None
 
 
 def _ended(process: subprocess.Popen[bytes], stopped: Callable[[float], bool], timeout_s: float) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import wintypes
 from typing import Final
 
 _EXTENDED_LIMITS: Final = 9
+_PROCESS_TIME: Final = 0x2
+_PROCESS_MEMORY: Final = 0x100
 _KILL_ON_CLOSE: Final = 0x2000
 
 
@@ -43,9 +45,9 @@ class _Extended(ctypes.Structure):
 
 
 @contextmanager
-def bound(process: int) -> Iterator[None]:
-    """The process of this handle, and all that it starts, ends with the context or with us. Where the system refuses,
-    it does not: the program's own time limit has to do then."""
+def job(*, cpu_s: int, memory_bytes: int) -> Iterator[Callable[[int], bool]]:
+    """Takes processes by their handles; they, and all that they start, end with the context or with us, and each of
+    them beyond these limits. False where the system refuses: the program's own time limit has to do then."""
     if sys.platform != "win32":
         raise NotImplementedError("job objects are on Windows only")
     kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -54,13 +56,15 @@ def bound(process: int) -> Iterator[None]:
     kernel32.SetInformationJobObject.argtypes = (wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.DWORD)
     kernel32.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
     kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
-    limits = _Extended()
-    limits.basic.flags = _KILL_ON_CLOSE
-    job = kernel32.CreateJobObjectW(None, None)
+    limits = _Extended(process_memory=memory_bytes)
+    limits.basic.flags = _KILL_ON_CLOSE | _PROCESS_TIME | _PROCESS_MEMORY
+    limits.basic.per_process_time = cpu_s * 10**7
+    handle = kernel32.CreateJobObjectW(None, None)
+    made = handle and kernel32.SetInformationJobObject(
+        handle, _EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
+    )
     try:
-        if job and kernel32.SetInformationJobObject(job, _EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)):
-            kernel32.AssignProcessToJobObject(job, process)
-        yield
+        yield lambda process: bool(made and kernel32.AssignProcessToJobObject(handle, process))
     finally:
-        if job:
-            kernel32.CloseHandle(job)
+        if handle:
+            kernel32.CloseHandle(handle)

@@ -23,11 +23,13 @@ AT_ONCE: Final = "now"
 """What a start by hand tells the service: somebody waits for the report. Windows itself says nothing when it starts."""
 START_LIMIT_S: Final = 60.0
 STOP_LIMIT_S: Final = 60.0
+GONE_LIMIT_S: Final = 10.0
 PRESHUTDOWN_MS: Final = 30_000
 """How long Windows waits for us at shutdown before it ends the other services."""
 _RESTARTS_MS: Final = (60_000, 60_000, 600_000)
 """Pause before the first, the second and every further restart after a failure."""
 _FORGET_FAILURES_S: Final = 86_400
+_GONE: Final = (winerror.ERROR_SERVICE_DOES_NOT_EXIST, winerror.ERROR_SERVICE_MARKED_FOR_DELETE)
 _WHAT_TO_DO: Final = {
     winerror.ERROR_ACCESS_DENIED: "this needs administrator rights; open the prompt by 'Run as administrator'",
     winerror.ERROR_SERVICE_DOES_NOT_EXIST: "the service is not installed; run: secmon-agent service install",
@@ -105,10 +107,12 @@ def _configure(handle: Any) -> None:
 
 
 def remove() -> None:
+    """Returns when the service is gone, or soon after where somebody has it open."""
     with contextlib.suppress(NotInstalledError):
         stop()
         with _said("remove"), _manager() as manager, _service(manager) as handle:
             win32service.DeleteService(handle)
+        _await_end()
     with _said("remove"):
         eventlog_windows.unregister()
 
@@ -136,7 +140,17 @@ def stop() -> None:
 
 
 class NotInstalledError(AgentError):
-    """There is no such service."""
+    """There is no such service, or soon there is none."""
+
+
+def _await_end() -> None:
+    """A service that is deleted stays until its process has ended and nobody holds it."""
+    end = time.monotonic() + GONE_LIMIT_S
+    with contextlib.suppress(pywintypes.error), _manager() as manager:
+        while time.monotonic() < end:
+            with _service(manager):
+                pass
+            time.sleep(0.2)
 
 
 def _await(handle: Any, wanted: int, limit_s: float, what: str) -> None:
@@ -154,7 +168,7 @@ def _said(what: str) -> Iterator[None]:
     try:
         yield
     except pywintypes.error as error:
-        kind = NotInstalledError if error.winerror == winerror.ERROR_SERVICE_DOES_NOT_EXIST else AgentError
+        kind = NotInstalledError if error.winerror in _GONE else AgentError
         advice = _WHAT_TO_DO.get(error.winerror, f"Windows error {error.winerror}")
         raise kind(f"cannot {what} the service: {advice}") from None
 

@@ -173,7 +173,7 @@ def test_it_needs_little_memory(desk: Desk) -> None:
     assert int(peak) <= 48 << 20
 
 
-DEAR = {"psutil", "secmon_agent.facts_document", "shutil", "zoneinfo"}
+DEAR = {"psutil", "secmon_agent.facts_document", "shutil", "zoneinfo", "argparse", "email", "http", "encodings.idna"}
 """What a cycle does without; each costs as much as many probes."""
 
 
@@ -193,3 +193,27 @@ def test_it_takes_no_folder_that_others_need(tmp_path: Path, capsys: pytest.Capt
     code, _, err = run(capsys, "once", "--state-dir", tmp_path)
     assert (code, err.count("\n"), tmp_path.stat().st_mode) == (2, 1, before)
     assert str(tmp_path) in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["once"],
+        ["once", "--state-dir", "a"],
+        ["--config", "c", "once", "--state-dir", "a"],
+        ["--state-dir", "a", "--config", "c", "once"],
+    ],
+)
+def test_it_understands_once_without_the_parser_as_with_it(arguments: list[str]) -> None:
+    understood = cli._once_alone(arguments)
+    assert understood is not None
+    assert vars(understood) == vars(cli.parser().parse_args(arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["run"], ["once", "once"], ["once", "--state-dir"], ["once", "--help"], ["--state-dir", "once"],
+     ["once", "--config=c"], ["once", "--state-dir", "--config"], ["--state-dir", "a", "--state-dir", "b", "once"]],
+)  # fmt: skip
+def test_it_leaves_everything_else_to_the_parser(arguments: list[str]) -> None:
+    assert cli._once_alone(arguments) is None
