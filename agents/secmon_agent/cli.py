@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _parsed(arguments: list[str]) -> Namespace:
-    return _once_alone(arguments) or Namespace(**vars(parser().parse_args(arguments)))
+    return _once_alone(arguments) or _service_alone(arguments) or Namespace(**vars(parser().parse_args(arguments)))
 
 
 def _once_alone(arguments: list[str]) -> Namespace | None:
@@ -45,6 +45,12 @@ def _once_alone(arguments: list[str]) -> Namespace | None:
             return None
         options[name] = value
     return Namespace(**options) if "command" in options else None
+
+
+def _service_alone(arguments: list[str]) -> Namespace | None:
+    """`service run` as Windows starts it, which would keep `argparse` in memory as long as it stays."""
+    options = _once_alone([*arguments[:-2], "once"]) if arguments[-2:] == ["service", "run"] else None
+    return options and Namespace(**{**vars(options), "command": "service", "action": "run"})
 
 
 def _speak_utf8() -> None:

@@ -217,3 +217,22 @@ def test_it_understands_once_without_the_parser_as_with_it(arguments: list[str])
 )  # fmt: skip
 def test_it_leaves_everything_else_to_the_parser(arguments: list[str]) -> None:
     assert cli._once_alone(arguments) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows would start the service")
+@pytest.mark.parametrize("action", ["run", "install", "stop"])
+def test_it_leaves_services_to_windows(action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--state-dir", tmp_path, "service", action)
+    assert (code, out) == (1, "")
+    assert "this is for Windows" in err
+
+
+def test_it_keeps_no_argument_parser_in_the_service() -> None:
+    code = (
+        "import sys; from secmon_agent import cli\n"
+        "options = cli._parsed(['--config', 'c.toml', '--state-dir', 'd', 'service', 'run'])\n"
+        "print(sorted(vars(options).items()), 'argparse' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = [("action", "run"), ("command", "service"), ("config", "c.toml"), ("state_dir", "d")]
+    assert done.stdout.strip() == f"{expected} False"
