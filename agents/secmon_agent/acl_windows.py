@@ -30,7 +30,8 @@ def restrict(folder: Path) -> None:
         owner, rights = _owner_and_rights(folder)
         if owner not in (SYSTEM, ADMINISTRATORS, own):
             raise StorageError(
-                f"{folder} belongs to {owner}, who is no administrator; remove the folder, then try again"
+                f"{folder} belongs to {owner} and not to the administrators; look what lies there, "
+                "remove the folder, then try again"
             )
         wanted = _access(["SY", "BA"] if elevated else ["SY", "BA", own])
         if rights.replace("D:PAI", "D:P") != wanted:

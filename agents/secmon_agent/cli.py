@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace as Namespace
 from typing import TYPE_CHECKING, NoReturn
 
-from secmon_agent import __version__, durable, identity, keys, session, state
+from secmon_agent import __version__, durable, identity, invited, keys, session, state
 from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
 
 if TYPE_CHECKING:
@@ -140,22 +140,21 @@ def _once(options: Namespace) -> int:
 def _enroll(options: Namespace) -> int:
     from secmon_agent import invitation
     from secmon_agent.enroll import enroll, host_facts
-    from secmon_agent.invited import keep
 
     if options.if_present and not (options.string_file and Path(options.string_file).exists()):
         return 0
     text = _enrollment_string(options)
     try:
-        invited = invitation.parse(text)
+        laid = invitation.parse(text)
     except ValueError as error:
         raise AgentError(str(error)) from None
     settings, state_dir = session.opened(*_named(options))
     with session.alone(state_dir):
         if options.later:
-            kept = keep(state_dir, invited)
+            kept = invited.keep(state_dir, laid)
             _say("the enrollment string waits until the agent runs" if kept else "enrolled already")
             return 0
-        answer = enroll(state_dir, settings, invited, host_facts(state_dir))
+        answer = enroll(state_dir, settings, laid, host_facts(state_dir))
     _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else session.pending_line(answer))
     return 0
 
@@ -190,6 +189,9 @@ def _status(options: Namespace) -> int:
 
     settings, state_dir = session.opened(*_named(options))
     key, where, known = keys.load(state_dir), identity.load(state_dir), state.peek(state_dir)
+    if where is None and invited.waits(state_dir):
+        _say("enrollment: its string waits until the collector can be reached")
+        return 0
     if key is None or where is None:
         raise NotEnrolledError(state_dir)
     spool = Spool(state_dir, bytes(key.verify_key), max_bytes=settings.spool_max_bytes, max_age_s=0)

@@ -28,13 +28,15 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_enrolls_when_the_collector_can_be_reached_at_last(folder: Path) -> None:
+def test_it_enrolls_when_the_collector_can_be_reached_at_last(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Collector() as unreachable:
         invitation, port = unreachable.invitation(), unreachable.port
     assert command("enroll", "--later", str(invitation), "--state-dir", folder) == 0
     with pytest.raises(AgentError, match=r"127\.0\.0\.1"):
         invited.follow(folder, Config())
     assert invited.waits(folder)
+    assert command("status", "--state-dir", folder) == 0
+    assert "waits until the collector can be reached" in capsys.readouterr().out
     with Collector(port=port) as collector:
         assert command("once", "--state-dir", folder) == 0
         assert len(collector.received) == 1
