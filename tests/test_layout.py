@@ -27,7 +27,8 @@ MAX_FUNCTION_LINES = 80
 MEDIAN_FILE_LINES = 160
 MIGRATIONS = ROOT / "secmon" / "store" / "migrations" / "versions"
 """A migration is a list of statements, written once and never read as code again."""
-SUBPROCESS = {"agents/secmon_agent/command.py"}
+SUBPROCESS = {"agents/secmon_agent/command.py", "agents/packaging/windows/build_msi.py"}
+"""The second is a builder's tool and no part of what gets installed."""
 
 # Put together here so that this file does not hold them itself.
 REGISTRY_HOSTS = ["py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "crates" + ".io", "proxy.go" + "lang.org"]
@@ -83,17 +84,8 @@ def declared(project: Path) -> set[str]:
 
 
 WINDOWS_ONLY = {
-    *(
-        "pythoncom",
-        "pywintypes",
-        "win32api",
-        "win32com",
-        "win32con",
-        "win32file",
-        "win32security",
-        "win32service",
-        "winreg",
-    ),
+    *("pythoncom", "pywintypes", "servicemanager", "win32api", "win32com", "win32con", "win32crypt", "win32event"),
+    *("win32evtlog", "win32file", "win32security", "win32service", "winerror", "winreg"),
 }
 """Of pywin32, which is declared for Windows and so not installed elsewhere."""
 

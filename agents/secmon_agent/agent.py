@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
 from secmon_agent import __version__, identity, machine, report, state, transport, wire
 from secmon_agent.config import Config
-from secmon_agent.errors import AgentError, StorageError
+from secmon_agent.errors import NotEnrolledError, StorageError
 from secmon_agent.identity import Identity
+from secmon_agent.outcome import Outcome, both
 from secmon_agent.report import Circumstances
 from secmon_agent.spool import Spool
 from secmon_agent.state import State
@@ -24,35 +24,6 @@ MAX_ANSWERS = 2
 DAY_S = 86_400.0
 
 Sections = Mapping[str, wire.Section]
-
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """How handing over went."""
-
-    delivered: int = 0
-    rejected: int = 0
-    waiting: int = 0
-    dropped: int = 0
-    trouble: str = ""
-    """Why the rest waits; empty when nothing does."""
-    retry_after_s: float | None = None
-    wanted: bool = False
-    """The collector asked for data."""
-    forked: bool = False
-    """The collector knows the stream otherwise; a new one has been drawn."""
-
-    def line(self) -> str:
-        """The outcome for a journal or a terminal."""
-        parts = [f"{self.delivered} delivered"]
-        parts += [f"{number} {what}" for number, what in self._others() if number]
-        return ", ".join(parts) + (f": {self.trouble}" if self.trouble else "")
-
-    def _others(self) -> list[tuple[int, str]]:
-        return [
-            (self.rejected, "refused by the collector"),
-            (self.dropped, "dropped as too many or too old"),
-            (self.waiting, "waiting"),
-        ]
 
 
 class Agent:
@@ -95,7 +66,7 @@ class Agent:
             if last.forked:
                 sections = report.within_limits(self._state, self._collect())
             last = self._report(sections, deliver=True)
-            total = _sum(total, last)
+            total = both(total, last)
         return total
 
     def _report(self, sections: Sections, *, deliver: bool) -> Outcome:
@@ -107,7 +78,7 @@ class Agent:
                 self.drain()
             raise
         stored = Outcome(dropped=self._spool.trim(time.time()), waiting=len(self._spool.names()))
-        return _sum(stored, self.drain()) if deliver else stored
+        return both(stored, self.drain()) if deliver else stored
 
     def _enqueue(self, sections: Sections) -> None:
         if not self._spool.names() and self._state.unsettled:
@@ -148,7 +119,7 @@ class Agent:
         total = Outcome()
         try:
             for name, body, message in self._spool.reports():
-                total = _sum(total, self._hand_over(collector, name, body, message))
+                total = both(total, self._hand_over(collector, name, body, message))
                 if total.trouble:
                     break
         except transport.TransportError as error:
@@ -198,24 +169,11 @@ class Agent:
         return new
 
 
-def _sum(first: Outcome, then: Outcome) -> Outcome:
-    return Outcome(
-        delivered=first.delivered + then.delivered,
-        rejected=first.rejected + then.rejected,
-        dropped=first.dropped + then.dropped,
-        waiting=then.waiting,
-        trouble=then.trouble,
-        retry_after_s=then.retry_after_s,
-        wanted=first.wanted or then.wanted,
-        forked=first.forked or then.forked,
-    )
-
-
 def open_agent(state_dir: Path, config: Config, key: SigningKey | None, where: Identity | None) -> Agent:
-    """The agent of this machine with its real probes; raises AgentError when it is not enrolled."""
+    """The agent of this machine with its real probes; raises NotEnrolledError when it is none."""
     from secmon_agent.collect import collect, live_host
 
     if key is None or where is None or where.status != "enrolled":
-        raise AgentError(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")
+        raise NotEnrolledError(state_dir)
     host = live_host(state_dir)
     return Agent(state_dir, config, key, where, lambda: collect(host))

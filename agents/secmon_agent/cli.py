@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from types import SimpleNamespace as Namespace
+from typing import TYPE_CHECKING, NoReturn
 
-from secmon_agent import __version__, config, durable, identity, keys, state
-from secmon_agent.config import Config
-from secmon_agent.errors import AgentError, ConfigError
-from secmon_agent.identity import Identity
+from secmon_agent import __version__, durable, identity, invited, keys, session, state
+from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
 
-LOCK_FILE = "lock"
-OWN_FILES = {LOCK_FILE, keys.KEY_FILE, identity.IDENTITY_FILE, state.STATE_FILE, "memory", "agent.toml"}
-"""By one of these a folder that is in use is known as the agent's."""
+if TYPE_CHECKING:
+    import argparse
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    options = parser().parse_args(arguments)
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     _speak_utf8()
     try:
         sys.exit(COMMANDS[options.command](options))
     except AgentError as error:
-        sys.stderr.write(f"secmon-agent: {error}\n")
+        _log(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _parsed(arguments: list[str]) -> Namespace:
+    return _once_alone(arguments) or _service_alone(arguments) or Namespace(**vars(parser().parse_args(arguments)))
+
+
+def _once_alone(arguments: list[str]) -> Namespace | None:
+    """`once` as timers start it, without `argparse`, which costs a tenth of a cycle; None for everything else."""
+    words = iter(arguments)
+    options: dict[str, str] = {}
+    for word in words:
+        name = {"--config": "config", "--state-dir": "state_dir", "once": "command"}.get(word, "")
+        value = word if name == "command" else next(words, "")
+        if not name or name in options or not value or value.startswith("-"):
+            return None
+        options[name] = value
+    return Namespace(**options) if "command" in options else None
+
+
+def _service_alone(arguments: list[str]) -> Namespace | None:
+    """`service run` as Windows starts it, which would keep `argparse` in memory as long as it stays."""
+    options = _once_alone([*arguments[:-2], "once"]) if arguments[-2:] == ["service", "run"] else None
+    return options and Namespace(**{**vars(options), "command": "service", "action": "run"})
 
 
 def _speak_utf8() -> None:
@@ -40,18 +60,16 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 
-class _Parser(argparse.ArgumentParser):
-    """Help is 100 columns wide: to measure the terminal argparse imports more than a cycle does to sign its report."""
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        return argparse.HelpFormatter(self.prog, width=100)
-
-
 def parser() -> argparse.ArgumentParser:
-    shared = _Parser(add_help=False)
+    import argparse
+
+    from secmon_agent.arguments import Parser
+
+    shared = Parser(add_help=False)
     shared.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help="settings (TOML)")
     shared.add_argument("--state-dir", metavar="DIR", default=argparse.SUPPRESS, help="key, state and spool")
-    top = _Parser(prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared])
+    service_actions = ("install", "remove", "start", "stop", "run")
+    top = Parser(prog="secmon-agent", description="Reports posture facts of this machine.", parents=[shared])
     top.add_argument("--version", action="version", version=f"secmon-agent {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[shared], help="stay and report every interval")
@@ -63,46 +81,32 @@ def parser() -> argparse.ArgumentParser:
         "string", nargs="?", metavar="STRING", help="the enrollment string; - reads it from standard input"
     )
     source.add_argument("--string-file", metavar="FILE", help="a file that holds the enrollment string")
+    enroll.add_argument(
+        "--later", action="store_true", help="keep the string; the agent enrolls when the collector can be reached"
+    )
+    enroll.add_argument("--if-present", action="store_true", help="do nothing where the --string-file does not exist")
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
+    service = commands.add_parser("service", parents=[shared], help="run the agent as a Windows service")
+    service.add_argument("action", choices=service_actions, metavar="ACTION", help=", ".join(service_actions))
     return top
 
 
-def _opened(options: argparse.Namespace) -> tuple[Config, Path]:
-    file = getattr(options, "config", None)
-    settings = config.load(None if file is None else Path(file))
-    return settings, config.state_dir(settings, getattr(options, "state_dir", None))
+def _named(options: Namespace) -> tuple[str | None, str | None]:
+    """The settings file and the state folder that the arguments name."""
+    return getattr(options, "config", None), getattr(options, "state_dir", None)
 
 
-@contextlib.contextmanager
-def _alone(options: argparse.Namespace) -> Iterator[tuple[Config, Path]]:
-    """Settings and the state folder, created and locked against a second process."""
-    settings, state_dir = _opened(options)
-    _refuse_foreign(state_dir)
-    durable.private_directory(state_dir)
-    with durable.exclusive(state_dir / LOCK_FILE):
-        yield settings, state_dir
-
-
-def _refuse_foreign(state_dir: Path) -> None:
-    """What becomes the agent's alone must not be a folder that others need."""
-    with contextlib.suppress(OSError):
-        names = {path.name for path in state_dir.iterdir()}
-        if names and names.isdisjoint(OWN_FILES):
-            raise ConfigError(f"{state_dir} holds files that are not the agent's; name an empty folder or a new one")
-
-
-def _run(options: argparse.Namespace) -> int:
-    from secmon_agent import resident
-    from secmon_agent.agent import open_agent
+def _run(options: Namespace) -> int:
+    from secmon_agent import supervisor
 
     _end_on_signals()
-    with _alone(options) as (settings, state_dir):
-        if _is_pending(state_dir):
-            resident.until_enrolled(lambda: _ask_again(settings, state_dir).status == "enrolled", _log)
-        agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
-        resident.run(agent, _log, at_once=options.now)
+    _, state_dir = session.opened(*_named(options))
+    if identity.load(state_dir) is None:
+        raise NotEnrolledError(state_dir)
+    with session.alone(state_dir, session.RUNNING_FILE):
+        supervisor.supervise(supervisor.turn_command(*_named(options)), _log, supervisor.sleep, at_once=options.now)
     return 0
 
 
@@ -117,14 +121,14 @@ def _end_on_signals() -> None:
             signal.signal(getattr(signal, name), end)
 
 
-def _once(options: argparse.Namespace) -> int:
+def _once(options: Namespace) -> int:
     from secmon_agent.agent import open_agent
 
-    with _alone(options) as (settings, state_dir):
-        if _is_pending(state_dir):
-            answer = _ask_again(settings, state_dir)
-            if answer.status != "enrolled":
-                raise AgentError(_pending_line(answer))
+    settings, state_dir = session.opened(*_named(options))
+    with session.alone(state_dir):
+        answer = session.joined(state_dir, settings)
+        if answer is not None and answer.status == "pending":
+            raise AgentError(session.pending_line(answer))
         agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
         outcome = agent.cycle()
     if outcome.trouble:
@@ -133,44 +137,29 @@ def _once(options: argparse.Namespace) -> int:
     return 0
 
 
-def _is_pending(state_dir: Path) -> bool:
-    where = identity.load(state_dir)
-    return where is not None and where.status == "pending"
-
-
-def _ask_again(settings: Config, state_dir: Path) -> Identity:
-    from secmon_agent.enroll import ask, host_facts
-
-    key, where = keys.load(state_dir), identity.load(state_dir)
-    if key is None or where is None:
-        raise AgentError(f"the key in {state_dir} is gone; enroll again")
-    return ask(state_dir, settings, where, key, host_facts(state_dir))
-
-
-def _enroll(options: argparse.Namespace) -> int:
+def _enroll(options: Namespace) -> int:
     from secmon_agent import invitation
     from secmon_agent.enroll import enroll, host_facts
 
+    if options.if_present and not (options.string_file and Path(options.string_file).exists()):
+        return 0
     text = _enrollment_string(options)
     try:
-        invited = invitation.parse(text)
+        laid = invitation.parse(text)
     except ValueError as error:
         raise AgentError(str(error)) from None
-    with _alone(options) as (settings, state_dir):
-        answer = enroll(state_dir, settings, invited, host_facts(state_dir))
-    _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else _pending_line(answer))
+    settings, state_dir = session.opened(*_named(options))
+    with session.alone(state_dir):
+        if options.later:
+            kept = invited.keep(state_dir, laid)
+            _say("the enrollment string waits until the agent runs" if kept else "enrolled already")
+            return 0
+        answer = enroll(state_dir, settings, laid, host_facts(state_dir))
+    _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else session.pending_line(answer))
     return 0
 
 
-def _pending_line(answer: Identity) -> str:
-    why = f" ({answer.reason})" if answer.reason else ""
-    return (
-        f"the enrollment at {answer.address} waits for approval{why}; somebody approves it there with "
-        "`secmon enrollment approve`, then run the same command again or leave it to `secmon-agent run`"
-    )
-
-
-def _enrollment_string(options: argparse.Namespace) -> str:
+def _enrollment_string(options: Namespace) -> str:
     if options.string_file is not None:
         content = durable.read(Path(options.string_file))
         if content is None:
@@ -179,12 +168,12 @@ def _enrollment_string(options: argparse.Namespace) -> str:
     return sys.stdin.readline() if options.string == "-" else options.string
 
 
-def _facts(options: argparse.Namespace) -> int:
+def _facts(options: Namespace) -> int:
     from secmon_agent.collect import collect, live_host
     from secmon_agent.facts_document import facts_document
     from secmon_agent.probes import probes_for
 
-    _, state_dir = _opened(options)
+    _, state_dir = session.opened(*_named(options))
     host = live_host(state_dir if os.access(state_dir, os.W_OK) else None)
     known = probes_for(host.family)
     for name in options.section or ():
@@ -194,14 +183,17 @@ def _facts(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: Namespace) -> int:
     from secmon_agent import wire
     from secmon_agent.spool import Spool
 
-    settings, state_dir = _opened(options)
+    settings, state_dir = session.opened(*_named(options))
     key, where, known = keys.load(state_dir), identity.load(state_dir), state.peek(state_dir)
+    if where is None and invited.waits(state_dir):
+        _say("enrollment: its string waits until the collector can be reached")
+        return 0
     if key is None or where is None:
-        raise AgentError(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")
+        raise NotEnrolledError(state_dir)
     spool = Spool(state_dir, bytes(key.verify_key), max_bytes=settings.spool_max_bytes, max_age_s=0)
     acked = None if known is None else known.last_ack_at
     _say(f"collector: {where.address}")
@@ -213,19 +205,33 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _service(options: Namespace) -> int:
+    from secmon_agent import service
+
+    service.act(options.action, *_named(options))
+    return 0
+
+
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    if sys.stdout is not None:  # as under pythonw.exe
+        sys.stdout.write(line + "\n")
 
 
 def _log(line: str) -> None:
-    sys.stderr.write(f"secmon-agent: {line}\n")
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.write(f"secmon-agent: {line}\n")
+        sys.stderr.flush()
+    elif sys.platform == "win32":
+        from secmon_agent import eventlog_windows, journal
+
+        eventlog_windows.write(journal.TROUBLE, line)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run,
     "once": _once,
     "enroll": _enroll,
     "facts": _facts,
     "status": _status,
+    "service": _service,
 }

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess  # noqa: TID251 - this is the one module that may
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
 from msgspec import Struct
 
+from secmon_agent import limits
+
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_MAX_OUTPUT_BYTES = 4 << 20
+GRACE_S = 3.0
+"""For a program of ours that is asked to end."""
 _CHUNK_BYTES = 1 << 16
 
 
@@ -50,6 +56,70 @@ def run(
     with _started(argv) as process:
         stdout = _watched(process, timeout_s, max_output_bytes)
     return CommandResult(exit_code=process.returncode, stdout=stdout)
+
+
+def attend(argv: Sequence[str], stopped: Callable[[float], bool], *, timeout_s: float) -> bytes | None:
+    """What our own program `argv` says (little, and only at its end); None when `stopped(seconds)`, which waits so
+    long, said so first. However this ends, the program has ended too, and it does not survive us: its standard input
+    ends with us (see `turn.py`), on Windows a job object takes it along.
+
+    Raises OSError where it cannot be started, CommandTimeoutError, and CommandError where it did not end well.
+    """
+    with _leash() as bind, _attended(argv) as process:
+        try:
+            bind(process)
+            if not _ended(process, stopped, timeout_s):
+                return None
+        finally:
+            _end(process)
+        stream = process.stdout
+        said = b"" if stream is None else stream.read(_CHUNK_BYTES)
+    if process.returncode != 0:
+        raise CommandError(f"its process ended with status {process.returncode}")
+    return said
+
+
+def _attended(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    quiet = 0
+    if sys.platform == "win32":
+        quiet = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+    return subprocess.Popen(  # noqa: S603 - no shell, the program is our own
+        list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True, creationflags=quiet
+    )
+
+
+@contextlib.contextmanager
+def _leash() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """What a process is given to so that it ends with us; made before it, so that it has no time of its own."""
+    if sys.platform == "win32":
+        from secmon_agent import job_windows
+
+        with job_windows.job(cpu_s=limits.MAX_TURN_CPU_S, memory_bytes=limits.MAX_TURN_MEMORY_BYTES) as take:
+            yield lambda process: take(int(process._handle))
+    else:
+        yield lambda process: None
+
+
+def _ended(process: subprocess.Popen[bytes], stopped: Callable[[float], bool], timeout_s: float) -> bool:
+    """True when the process has ended, False when told to stop first."""
+    end, glance_s = time.monotonic() + timeout_s, 0.05
+    while process.poll() is None:
+        if stopped(glance_s):
+            return False
+        if time.monotonic() > end:
+            raise CommandTimeoutError(f"the program took longer than {timeout_s:g} s")
+        glance_s = min(0.5, glance_s * 1.5)
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, which it does together with what it started, and see to it."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from secmon_agent.errors import ConfigError
-from secmon_agent.wire import MAX_INTERVAL_S, MAX_WIRE_BYTES, MIN_INTERVAL_S
+from secmon_agent.limits import MAX_INTERVAL_S, MAX_WIRE_BYTES, MIN_INTERVAL_S
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,8 +1,7 @@
 """Files that are whole or absent after kill -9 and after power loss, and the lock that keeps a second process out.
 
 Every write goes to a `.tmp` file in the same folder, is synced, and is renamed over the target; then the folder is
-synced. On Windows a folder cannot be synced, and permissions are those inherited from the parent folder: access control
-lists are set by whoever creates the state folder there.
+synced. On Windows a folder cannot be synced.
 """
 
 from __future__ import annotations
@@ -20,13 +19,20 @@ TEMPORARY = ".tmp"
 
 
 def private_directory(path: Path) -> None:
-    """Create `path` for this user alone; an existing folder keeps its owner and loses access for others."""
+    """Create `path` for this user alone (on Windows: SYSTEM and Administrators); others lose access to an existing one.
+
+    Raises StorageError when it cannot, and on Windows for a folder that belongs to somebody else.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sys.platform != "win32":
             path.chmod(0o700)
     except OSError as error:
         raise _storage("create the folder", path, error) from None
+    if sys.platform == "win32":
+        from secmon_agent import acl_windows
+
+        acl_windows.restrict(path)
 
 
 def write(path: Path, data: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class AgentError(Exception):
     """What, where and what to do, in one line; the process ends with `exit_code`."""
@@ -22,3 +24,10 @@ class ConfigError(AgentError):
 
 class StorageError(AgentError):
     """The state folder cannot be read or written; what was there before is still whole."""
+
+
+class NotEnrolledError(AgentError):
+    """There is no collector to report to."""
+
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")

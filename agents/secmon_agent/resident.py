@@ -1,21 +1,23 @@
-"""The resident agent: a cycle every interval, jittered; what waits is tried again with growing, jittered pauses."""
+"""When the resident agent does what: a cycle every interval, jittered; what waits is tried again with growing, jittered
+pauses. Imports little: the supervisor keeps it in memory."""
 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
+from typing import Literal
 
-from secmon_agent.agent import Agent, Outcome
-from secmon_agent.errors import AgentError
+from secmon_agent.outcome import Outcome
 
 BACKOFF_BASE_S = 5.0
 BACKOFF_CAP_S = 900.0
 START_JITTER_S = 60.0
 """At most; machines that were switched on together do not report together."""
+OVERSLEPT_S = 30.0
+"""A pause that ended so much too late was a sleep of the whole machine."""
 
-Log = Callable[[str], None]
-Sleep = Callable[[float], None]
+What = Literal["cycle", "store", "deliver"]
+"""Of a turn: report and hand over; report into the spool alone; hand over what waits there."""
 
 
 def backoff_s(failures: int, retry_after_s: float | None, draw: Callable[[], float] = random.random) -> float:
@@ -30,23 +32,28 @@ def interval_jittered_s(interval_s: int, draw: Callable[[], float] = random.rand
     return interval_s * (0.9 + 0.2 * draw())
 
 
+def start_jitter_s() -> float:
+    return random.random() * START_JITTER_S  # noqa: S311 - spreads load, guards nothing
+
+
 class Schedule:
-    """When the next cycle and the next try are due, on a monotonic clock."""
+    """When the next cycle and the next try are due, on a clock that is never set."""
 
     def __init__(self, now_s: float) -> None:
         self._cycle_at = now_s
         self._try_at = now_s
         self._failures = 0
 
-    def cycle_due(self, now_s: float) -> bool:
-        return now_s >= self._cycle_at
+    def what(self, now_s: float) -> What:
+        if now_s < self._cycle_at:
+            return "deliver"
+        return "cycle" if now_s >= self._try_at else "store"
 
-    def may_deliver(self, now_s: float) -> bool:
-        return now_s >= self._try_at
+    def due_s(self) -> float:
+        return self._cycle_at if self._failures == 0 else min(self._cycle_at, self._try_at)
 
     def pause_s(self, now_s: float) -> float:
-        due = self._cycle_at if self._failures == 0 else min(self._cycle_at, max(self._try_at, now_s))
-        return max(0.0, due - now_s)
+        return max(0.0, self.due_s() - now_s)
 
     def note(self, now_s: float, outcome: Outcome, interval_s: int, *, cycled: bool) -> None:
         if cycled:
@@ -59,41 +66,3 @@ class Schedule:
         elif outcome.waiting == 0:
             self._failures = 0
             self._try_at = now_s
-
-
-def run(agent: Agent, log: Log, *, sleep: Sleep = time.sleep, at_once: bool = False) -> None:
-    """Until the process is told to end, which it may be at any instant."""
-    if not at_once:
-        sleep(random.random() * min(START_JITTER_S, agent.interval_s / 10))  # noqa: S311 - spreads load, guards nothing
-    schedule = Schedule(time.monotonic())
-    said = ""
-    while True:
-        now_s = time.monotonic()
-        cycled = schedule.cycle_due(now_s)
-        outcome = _attempt(agent, cycled=cycled, deliver=schedule.may_deliver(now_s))
-        schedule.note(time.monotonic(), outcome, agent.interval_s, cycled=cycled)
-        if cycled or outcome.trouble != said:
-            log(outcome.line())
-        said = outcome.trouble
-        sleep(schedule.pause_s(time.monotonic()))
-
-
-def _attempt(agent: Agent, *, cycled: bool, deliver: bool) -> Outcome:
-    try:
-        return agent.cycle(deliver=deliver) if cycled else agent.drain()
-    except AgentError as error:
-        return Outcome(trouble=str(error))
-
-
-def until_enrolled(ask: Callable[[], bool], log: Log, *, sleep: Sleep = time.sleep) -> None:
-    """Repeat a pending enrollment until `ask` answers that it is through."""
-    failures = 1
-    while True:
-        try:
-            if ask():
-                return
-            log("the enrollment waits for approval at the collector")
-        except AgentError as error:
-            log(str(error))
-        sleep(max(60.0, backoff_s(failures, None)))
-        failures += 1

@@ -1,24 +1,23 @@
-"""HTTPS to the collector by the standard library: one connection, the site CA alone, every failure in one line.
+"""HTTPS to the collector: one connection, the site CA alone, every failure in one line.
 
 System proxies are never used; a proxy comes from the configuration or not at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import ssl
 import time
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from secmon_agent import wire
 from secmon_agent.errors import AgentError, printable
+from secmon_agent.http1 import Connection, HttpError, TooLongError
 
 MAX_ANSWER_BYTES = 1 << 16
 MAX_RETRY_AFTER_S = 6 * 3600.0
@@ -61,7 +60,7 @@ class Collector:
         self._proxy = proxy
         self._timeout_s = timeout_s
         self._context = _verifying(ca)
-        self._connection: HTTPSConnection | None = None
+        self._connection: Connection | None = None
 
     def post(self, path: str, body: bytes, key_id: bytes) -> Reply:
         headers = {"Content-Type": wire.CONTENT_TYPE, wire.KEY_ID_HEADER: key_id.hex()}
@@ -75,26 +74,21 @@ class Collector:
         return self._exchange(path, body, headers)
 
     def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> Reply:
-        if self._connection is None:
-            self._connection = _connection(self._host, self._port, self._context, self._proxy, self._timeout_s)
         try:
+            if self._connection is None:
+                self._connection = _connection(self._host, self._port, self._context, self._proxy, self._timeout_s)
             sent_at = time.time()
-            self._connection.request("POST", path, body, headers)
-            response = self._connection.getresponse()
+            response = self._connection.request("POST", path, headers, body, MAX_ANSWER_BYTES)
             received_at = time.time()
-            content = _content(response, self._where)
-        except (OSError, HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             self.close()
             raise TransportError(f"{self._where}: {printable(explain(error))}") from None
-        except TransportError:
-            self.close()
-            raise
-        if response.will_close:
+        if response.closes:
             self.close()
         return Reply(
             status=response.status,
-            body=content,
-            retry_after_s=retry_after(response.getheader("Retry-After"), received_at),
+            body=response.body,
+            retry_after_s=retry_after(response.headers.get("retry-after"), received_at),
             at_s=(sent_at + received_at) / 2,
         )
 
@@ -110,23 +104,20 @@ def fetch_ca(host: str, port: int, sha256: bytes, *, proxy: str | None, timeout_
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     where = f"collector {host}:{port}"
-    connection = _connection(host, port, context, proxy, timeout_s)
     try:
-        connection.request("GET", "/v1/ca")
-        response = connection.getresponse()
-        content = _content(response, where)
-    except (OSError, HTTPException, ValueError) as error:
+        connection = _connection(host, port, context, proxy, timeout_s)
+        with contextlib.closing(connection):
+            response = connection.request("GET", "/v1/ca", {}, b"", MAX_ANSWER_BYTES)
+    except (OSError, ValueError) as error:
         raise TransportError(f"{where}: {printable(explain(error))}") from None
-    finally:
-        connection.close()
     if response.status != 200:
         raise TransportError(f"{where}: asked for its CA certificate it answers HTTP status {response.status}")
-    if hashlib.sha256(content).digest() != sha256:
+    if hashlib.sha256(response.body).digest() != sha256:
         raise AgentError(
             f"{where} shows another CA certificate than the enrollment string names; "
             "nothing was sent. Check the address, and ask for a new enrollment string"
         )
-    return content
+    return response.body
 
 
 def _verifying(ca: list[bytes]) -> ssl.SSLContext:
@@ -142,20 +133,13 @@ def _verifying(ca: list[bytes]) -> ssl.SSLContext:
     return context
 
 
-def _connection(host: str, port: int, context: ssl.SSLContext, proxy: str | None, timeout_s: float) -> HTTPSConnection:
+def _connection(host: str, port: int, context: ssl.SSLContext, proxy: str | None, timeout_s: float) -> Connection:
     if proxy is None:
-        return HTTPSConnection(host, port, context=context, timeout=timeout_s)
+        return Connection(host, port, context, None, timeout_s)
+    from urllib.parse import urlsplit
+
     parts = urlsplit(proxy)
-    connection = HTTPSConnection(parts.hostname or "", parts.port, context=context, timeout=timeout_s)
-    connection.set_tunnel(host, port)
-    return connection
-
-
-def _content(response: HTTPResponse, where: str) -> bytes:
-    content = response.read(MAX_ANSWER_BYTES + 1)
-    if len(content) > MAX_ANSWER_BYTES:
-        raise TransportError(f"{where}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return content
+    return Connection(host, port, context, (parts.hostname or "", parts.port or 0), timeout_s)
 
 
 def explain(error: Exception) -> str:
@@ -171,8 +155,12 @@ def explain(error: Exception) -> str:
             return "no answer in time"
         case OSError():
             return error.strerror or str(error) or type(error).__name__
+        case TooLongError():
+            return str(error)
+        case HttpError():
+            return f"the answer is no HTTP: {error}"
         case _:
-            return f"the answer is no HTTP: {str(error) or type(error).__name__}"
+            return f"no connection: {error}"
 
 
 def retry_after(header: str | None, now_s: float) -> float | None:
@@ -181,6 +169,8 @@ def retry_after(header: str | None, now_s: float) -> float | None:
         return None
     if header.strip().isdecimal():
         return min(float(header.strip()[:9]), MAX_RETRY_AFTER_S)
+    from email.utils import parsedate_to_datetime
+
     try:
         date = parsedate_to_datetime(header)
         wait_s = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_s

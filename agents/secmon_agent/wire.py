@@ -21,11 +21,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from secmon_agent import facts
+from secmon_agent import facts, limits
 from secmon_agent.skim import TooManyError, skim
 
-MAX_WIRE_BYTES: Final = 1 << 20
-"""An envelope on the wire."""
+MAX_WIRE_BYTES: Final = limits.MAX_WIRE_BYTES
 MAX_PAYLOAD_BYTES: Final = 4 << 20
 """A payload after decompression."""
 MAX_LIST_ELEMENTS: Final = 20_000
@@ -40,8 +39,8 @@ MAX_BODY_S: Final = 20.0
 MAX_SECTIONS: Final = 64
 MAX_REASON_CHARS: Final = 500
 MAX_VITALS: Final = 32
-MIN_INTERVAL_S: Final = 60
-MAX_INTERVAL_S: Final = 86_400
+MIN_INTERVAL_S: Final = limits.MIN_INTERVAL_S
+MAX_INTERVAL_S: Final = limits.MAX_INTERVAL_S
 
 REPORT_TYPE: Final = "application/vnd.secmon.report.v1"
 ENROLLMENT_TYPE: Final = "application/vnd.secmon.enrollment.v1"

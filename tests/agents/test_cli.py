@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from secmon_agent import __version__, cli, durable, identity
+from secmon_agent import __version__, cli, durable, identity, session
 from tests.agents.desk import Desk
 from tests.agents.server import Collector, cut, refuse
 
@@ -118,13 +118,15 @@ def test_it_fails_in_one_line_when_a_report_has_to_wait(
     assert "spool: 1 reports" in run(capsys, "status", "--state-dir", desk.folder)[1]
 
 
-def test_it_does_not_work_beside_another_one(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    with durable.exclusive(desk.folder / cli.LOCK_FILE):
-        for command in (["once"], ["run"]):
-            code, _, err = run(capsys, *command, "--state-dir", desk.folder)
-            assert code == 1
-            assert "another secmon-agent is at work" in err
-            assert err.count("\n") == 1
+@pytest.mark.parametrize(("lock", "command"), [(session.LOCK_FILE, "once"), (session.RUNNING_FILE, "run")])
+def test_it_does_not_work_beside_another_one(
+    desk: Desk, capsys: pytest.CaptureFixture[str], lock: str, command: str
+) -> None:
+    with durable.exclusive(desk.folder / lock):
+        code, _, err = run(capsys, command, "--state-dir", desk.folder)
+        assert code == 1
+        assert "another secmon-agent is at work" in err
+        assert err.count("\n") == 1
         assert run(capsys, "status", "--state-dir", desk.folder)[0] == 0
 
 
@@ -171,7 +173,7 @@ def test_it_needs_little_memory(desk: Desk) -> None:
     assert int(peak) <= 48 << 20
 
 
-DEAR = {"psutil", "secmon_agent.facts_document", "shutil", "zoneinfo"}
+DEAR = {"psutil", "secmon_agent.facts_document", "shutil", "zoneinfo", "argparse", "email", "http", "encodings.idna"}
 """What a cycle does without; each costs as much as many probes."""
 
 
@@ -191,3 +193,46 @@ def test_it_takes_no_folder_that_others_need(tmp_path: Path, capsys: pytest.Capt
     code, _, err = run(capsys, "once", "--state-dir", tmp_path)
     assert (code, err.count("\n"), tmp_path.stat().st_mode) == (2, 1, before)
     assert str(tmp_path) in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["once"],
+        ["once", "--state-dir", "a"],
+        ["--config", "c", "once", "--state-dir", "a"],
+        ["--state-dir", "a", "--config", "c", "once"],
+    ],
+)
+def test_it_understands_once_without_the_parser_as_with_it(arguments: list[str]) -> None:
+    understood = cli._once_alone(arguments)
+    assert understood is not None
+    assert vars(understood) == vars(cli.parser().parse_args(arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["run"], ["once", "once"], ["once", "--state-dir"], ["once", "--help"], ["--state-dir", "once"],
+     ["once", "--config=c"], ["once", "--state-dir", "--config"], ["--state-dir", "a", "--state-dir", "b", "once"]],
+)  # fmt: skip
+def test_it_leaves_everything_else_to_the_parser(arguments: list[str]) -> None:
+    assert cli._once_alone(arguments) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows would start the service")
+@pytest.mark.parametrize("action", ["run", "install", "stop"])
+def test_it_leaves_services_to_windows(action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "--state-dir", tmp_path, "service", action)
+    assert (code, out) == (1, "")
+    assert "this is for Windows" in err
+
+
+def test_it_keeps_no_argument_parser_in_the_service() -> None:
+    code = (
+        "import sys; from secmon_agent import cli\n"
+        "options = cli._parsed(['--config', 'c.toml', '--state-dir', 'd', 'service', 'run'])\n"
+        "print(sorted(vars(options).items()), 'argparse' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = [("action", "run"), ("command", "service"), ("config", "c.toml"), ("state_dir", "d")]
+    assert done.stdout.strip() == f"{expected} False"

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from secmon_agent import durable, facts, identity, keys, transport, wire
-from secmon_agent.agent import Agent, Outcome
+from secmon_agent.agent import Agent
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError
+from secmon_agent.outcome import Outcome
 
 
 class WitnessedAgent(Agent):

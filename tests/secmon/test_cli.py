@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from secmon.resources import rules_dir
-from secmon_agent import state
+from secmon_agent import session, state
 
 T = TypeVar("T")
 FREE = ("--ingest", "127.0.0.1:0", "--console", "127.0.0.1:0")
@@ -262,13 +262,13 @@ def _has_reported(data: Path) -> bool:
 
 
 def _agents(pid: int, data: Path) -> list[psutil.Process]:
-    """Processes below this one that hold the agent's lock."""
+    """Processes below this one that hold a lock of the agent's: the one that stays, and one that reports just now."""
     found = []
     for child in psutil.Process(pid).children(recursive=True):
         try:
             held = [file.path for file in child.open_files()]
         except psutil.Error:
             continue
-        if str(data / "agent" / "lock") in held:
+        if {str(data / "agent" / name) for name in (session.LOCK_FILE, session.RUNNING_FILE)} & set(held):
             found.append(child)
     return found
