@@ -21,7 +21,8 @@ from secmon.ingest.admission import Refused, refusal
 from secmon.store import audit
 from secmon.store.database import Database
 from secmon.store.hosts import create_host, find_host
-from secmon.store.schema import agent_keys, agents, enrollment_tokens, enrollments, host_agents, hosts
+from secmon.store.schema import agent_keys, agents, enrollment_tokens, enrollments, hosts
+from secmon.store.speakers import new_agent, revoke
 from secmon_agent import wire
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ def _decide(connection: Connection, request: wire.EnrollmentRequest, address: st
         connection, hostname=request.hostname, now=now, machine_id=values["machine_id"], serial=values["serial"],
         attributes=attributes,
     )  # fmt: skip
-    _speak_for(connection, host_id, key_id, request.public_key, token.sections, now)
+    new_agent(connection, host_id, key_id, request.public_key, token.sections, now)
     connection.execute(sa.insert(enrollments).values(status="enrolled", host_id=host_id, decided_at=now, **values))
     _audit(connection, now, key_id, "enrollment.enrolled", request.hostname, "")
     return "enrolled", ""
@@ -187,38 +188,6 @@ def _value(value: T | UnsetType) -> T | None:
     return None if value is UNSET else value
 
 
-def _speak_for(
-    connection: Connection, host_id: uuid.UUID, key_id: bytes, public_key: bytes, sections: str | None, now: datetime
-) -> None:
-    """A new agent speaks for the host from now on; whoever did before no longer does and is revoked."""
-    former = connection.execute(
-        sa.select(host_agents.c.agent_id).where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
-    ).scalars()
-    for agent_id in list(former):
-        _revoke(connection, agent_id, "replaced by a new enrollment", now)
-    connection.execute(
-        sa.update(host_agents)
-        .where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
-        .values(valid_to=now)
-    )
-    agent_id = uuid.uuid4()
-    connection.execute(sa.insert(agents).values(agent_id=agent_id, enrolled_at=now, sections=sections))
-    connection.execute(
-        sa.insert(agent_keys).values(key_id=key_id, agent_id=agent_id, public_key=public_key, valid_from=now)
-    )
-    connection.execute(
-        sa.insert(host_agents).values(host_id=host_id, agent_id=agent_id, valid_from=now, recorded_at=now)
-    )
-
-
-def _revoke(connection: Connection, agent_id: uuid.UUID, reason: str, now: datetime) -> None:
-    connection.execute(
-        sa.update(agents)
-        .where(agents.c.agent_id == agent_id, agents.c.revoked_at.is_(None))
-        .values(revoked_at=now, revoked_reason=reason)
-    )
-
-
 def _audit(connection: Connection, now: datetime, key_id: bytes, action: str, subject: str, reason: str) -> None:
     audit.write(connection, at=now, actor=f"agent:{key_id.hex()}", action=action, subject=subject,
                 detail={"reason": reason} if reason else None)  # fmt: skip
@@ -258,7 +227,7 @@ def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: 
             .where(hosts.c.host_id == host_id)
             .values(machine_id=row.machine_id, serial=row.serial, hostname=row.hostname)
         )
-    _speak_for(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
+    new_agent(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
     _settle(connection, row, "enrolled", actor, now, host_id=host_id)
     return str(connection.execute(sa.select(hosts.c.name).where(hosts.c.host_id == host_id)).scalar_one())
 
@@ -288,12 +257,6 @@ def revoke_host(connection: Connection, name: str, *, reason: str, actor: str, n
     host_id = find_host(connection, name)
     if host_id is None:
         raise Failure(f"there is no host {name!r}")
-    speaking = list(
-        connection.execute(
-            sa.select(host_agents.c.agent_id).where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
-        ).scalars()
-    )
-    for agent_id in speaking:
-        _revoke(connection, agent_id, reason, now)
+    count = revoke(connection, host_id, reason, now)
     audit.write(connection, at=now, actor=actor, action="agent.revoke", subject=name, detail={"reason": reason})
-    return len(speaking)
+    return count

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from secmon.app import Collector
 from secmon.ingest import enrollment
-from secmon.store.schema import audit, enrollment_tokens, host_attributes, hosts
+from secmon.store import life
+from secmon.store.life import Act
+from secmon.store.schema import audit, enrollment_tokens, host_attributes, hosts, stream_window
 from secmon_agent import wire
 from tests.support.office import linux
 from tests.support.running import Answer, BareAgent, running
@@ -122,6 +124,31 @@ def test_it_lets_an_approved_machine_in_as_a_new_host(collector: Collector) -> N
 
     assert names(collector) == ["pc1", "pc1-2"]
     assert second.send(linux()).status == 200
+
+
+def test_it_goes_on_under_one_record_when_two_were_merged_while_it_ran(collector: Collector) -> None:
+    old, again = BareAgent(collector, "pc1"), BareAgent(collector, "pc1")
+    old.enroll()
+    old.send(linux("11"))
+    again.enroll()
+    with collector.database.write() as connection:
+        (row,) = enrollment.pending(connection)
+        enrollment.approve(connection, str(row.enrollment_id), as_new=True, actor="test", now=collector.clock())
+    assert again.send(linux("11")).status == 200
+    with collector.database.write() as connection:
+        life.merge(connection, "pc1", "pc1-2", Act(actor="test", now=collector.clock()))
+
+    answers = [again.send(linux("12")), again.send(linux("12")), old.send(linux())]
+
+    assert [answer.status for answer in answers] == [200, 200, 401]
+    with collector.database.read() as connection:
+        heard = connection.execute(
+            sa.select(hosts.c.name, stream_window.c.sequence)
+            .join(hosts, hosts.c.host_id == stream_window.c.host_id)
+            .where(stream_window.c.stream == again.stream)
+            .order_by(stream_window.c.sequence)
+        ).all()
+    assert [tuple(row) for row in heard] == [("pc1-2", 1), ("pc1", 2), ("pc1", 3)]
 
 
 def test_it_refuses_a_machine_that_was_turned_away(collector: Collector) -> None:
