@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         "string", nargs="?", metavar="STRING", help="the enrollment string; - reads it from standard input"
     )
     source.add_argument("--string-file", metavar="FILE", help="a file that holds the enrollment string")
+    enroll.add_argument("--asset-number", metavar="TEXT", default="", help="of this machine in the office's ledger")
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
@@ -157,7 +158,7 @@ def _enroll(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise AgentError(str(error)) from None
     with _alone(options) as (settings, state_dir):
-        answer = enroll(state_dir, settings, invited, host_facts(state_dir))
+        answer = enroll(state_dir, settings, invited, host_facts(state_dir), options.asset_number.strip())
     _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else _pending_line(answer))
     return 0
 

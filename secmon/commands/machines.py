@@ -58,7 +58,8 @@ def enrollment_list(options: Namespace, config: Config) -> int:
         rows = pending(connection)
     for row in rows:
         when = row.requested_at.astimezone(config.tz)
-        say(f"{str(row.enrollment_id)[:8]}  {row.hostname}  {row.address}  {when:%Y-%m-%d %H:%M}  {row.reason}")
+        why = f"{row.reason}; approved, it goes on as {row.host_name}"
+        say(f"{str(row.enrollment_id)[:8]}  {row.hostname}  {row.address}  {when:%Y-%m-%d %H:%M}  {why}")
     if not rows:
         note("nobody waits")
     return 0
