@@ -96,6 +96,8 @@ def parser() -> argparse.ArgumentParser:
     _add_judging(commands_, shared)
     _add_people(commands_, shared)
     _add_machines(commands_, shared)
+    _add_hosts(commands_, shared)
+    _add_agents(commands_, shared)
     return top
 
 
@@ -167,13 +169,43 @@ def _add_machines(commands_: _Commands, shared: argparse.ArgumentParser) -> None
     refuse.add_argument("id")
     refuse.add_argument("--reason", default="refused by the administrator")
     refuse.set_defaults(handler="machines.enrollment_refuse")
+
+
+def _add_hosts(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     host = commands_.add_parser("host", help="machines").add_subparsers(required=True, metavar="ACTION")
-    host.add_parser("list", parents=[shared], help="all machines").set_defaults(handler="machines.host_list")
+    all_ = host.add_parser("list", parents=[shared], help="all machines: name, zone, department, state, last report")
+    all_.add_argument("--retired", action="store_true", help="those that are retired, instead")
+    all_.set_defaults(handler="hosts.host_list")
     change = host.add_parser("set", parents=[shared], help="say what a machine is")
     change.add_argument("host")
     for name in ("zone", "department", "role", "location", "contact", "asset-number"):
         change.add_argument(f"--{name}", metavar="TEXT", help="empty text takes it away" if name == "zone" else None)
-    change.set_defaults(handler="machines.host_set")
+    change.set_defaults(handler="hosts.host_set")
+    rename = host.add_parser("rename", parents=[shared], help="give a machine another name")
+    rename.add_argument("host")
+    rename.add_argument("name")
+    rename.set_defaults(handler="hosts.host_rename")
+    replace = host.add_parser(
+        "replace", parents=[shared], help="a new machine takes an old one's place; retire the old"
+    )
+    replace.add_argument("old")
+    replace.add_argument("new")
+    replace.set_defaults(handler="hosts.host_replace")
+    merge = host.add_parser("merge", parents=[shared], help="two records are one machine; HOST goes on, DOUBLE ends")
+    merge.add_argument("host")
+    merge.add_argument("double")
+    merge.set_defaults(handler="hosts.host_merge")
+    store = host.add_parser("store", parents=[shared], help="in storage: not silent, and in no share")
+    store.add_argument("host")
+    store.add_argument("--back", action="store_true", help="in use again")
+    store.set_defaults(handler="hosts.host_store")
+    retire = host.add_parser("retire", parents=[shared], help="gone for good: its findings end, its history stays")
+    retire.add_argument("host")
+    retire.add_argument("--reason", default="retired by the administrator")
+    retire.set_defaults(handler="hosts.host_retire")
+
+
+def _add_agents(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     agent = commands_.add_parser("agent", help="agents").add_subparsers(required=True, metavar="ACTION")
     revoke = agent.add_parser("revoke", parents=[shared], help="refuse a machine's reports from now on")
     revoke.add_argument("host")

@@ -26,7 +26,7 @@ from secmon.reports.command import obtain
 from secmon.reports.letter import letter
 from secmon.reports.month import month_of, parse_month
 from secmon.rulebook import Rulebook
-from secmon.store import jobs
+from secmon.store import jobs, life
 from secmon.store.database import Database
 from secmon.store.retention import expire, purge
 from secmon.store.schema import collectors
@@ -116,6 +116,12 @@ def _expiry(turn: Turn) -> str:
         return turn.finish(connection, f"{expire(connection, turn.now)} rows removed")
 
 
+def _machines(turn: Turn) -> str:
+    act = life.Act(actor="collector", now=turn.now)
+    with turn.claim() as connection:
+        return turn.finish(connection, f"{life.take_out_what_reports(connection, act)} machines taken out of storage")
+
+
 def _report(turn: Turn) -> str:
     """The archive gives the same model again and the outbox knows its keys, so only the claim decides who mails it."""
     rules = turn.rules.rules
@@ -133,6 +139,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
     Job(name="retention", every="day", at=time(3, 30), missed="newest", work=_retention),
     Job(name="expiry", every="day", at=time(3, 40), missed="newest", work=_expiry),
+    Job(name="machines", every="day", at=time(3, 50), missed="newest", work=_machines),
     Job(name="sightings", every="day", at=time(23, 50), missed="newest", work=_sightings),
 )
 

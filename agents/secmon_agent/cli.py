@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
         "--later", action="store_true", help="keep the string; the agent enrolls when the collector can be reached"
     )
     enroll.add_argument("--if-present", action="store_true", help="do nothing where the --string-file does not exist")
+    enroll.add_argument("--asset-number", metavar="TEXT", default="", help="of this machine in the office's ledger")
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
@@ -151,10 +152,12 @@ def _enroll(options: Namespace) -> int:
     settings, state_dir = session.opened(*_named(options))
     with session.alone(state_dir):
         if options.later:
+            if options.asset_number:
+                raise ConfigError("--asset-number is not kept for --later; say it on the collector: secmon host set")
             kept = invited.keep(state_dir, laid)
             _say("the enrollment string waits until the agent runs" if kept else "enrolled already")
             return 0
-        answer = enroll(state_dir, settings, laid, host_facts(state_dir))
+        answer = enroll(state_dir, settings, laid, host_facts(state_dir), options.asset_number.strip())
     _say(f"enrolled at {answer.address}" if answer.status == "enrolled" else session.pending_line(answer))
     return 0
 

@@ -33,7 +33,9 @@ WHAT_TO_DO = {
 """For each problem that refuses an enrollment."""
 
 
-def enroll(state_dir: Path, config: Config, invitation: Invitation, host: facts.Host) -> Identity:
+def enroll(
+    state_dir: Path, config: Config, invitation: Invitation, host: facts.Host, asset_number: str = ""
+) -> Identity:
     """Enroll this machine, or ask again, over a locked state folder. Raises AgentError with what to do."""
     key = keys.load_or_create(state_dir)
     current = identity.load(state_dir)
@@ -44,6 +46,7 @@ def enroll(state_dir: Path, config: Config, invitation: Invitation, host: facts.
         ca=_ca(config, invitation, current),
         status="pending",
         token=invitation.token,
+        asset_number=asset_number,
     )
     return ask(state_dir, config, waiting, key, host)
 
@@ -72,7 +75,7 @@ def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey, hos
         proxy=config.proxy,
         timeout_s=config.timeout_s,
     )
-    body = wire.seal(wire.ENROLLMENT_TYPE, request(waiting.token, key, host), key)
+    body = wire.seal(wire.ENROLLMENT_TYPE, request(waiting, key, host), key)
     try:
         reply = collector.post("/v1/enrollments", body, wire.key_id(bytes(key.verify_key)))
     finally:
@@ -83,6 +86,7 @@ def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey, hos
         waiting,
         status="enrolled" if enrolled else "pending",
         token="" if enrolled else waiting.token,
+        asset_number="" if enrolled else waiting.asset_number,
         reason="" if enrolled else printable(answer.reason),
         collector_id=answer.collector_id,
         enrolled_at=datetime.now(UTC).replace(microsecond=0) if enrolled else None,
@@ -123,17 +127,18 @@ def _begin(state_dir: Path, answer: wire.EnrollmentAnswer, at_s: float) -> None:
     state.save(state_dir, begun)
 
 
-def request(token: str, key: SigningKey, host: facts.Host) -> wire.EnrollmentRequest:
+def request(waiting: Identity, key: SigningKey, host: facts.Host) -> wire.EnrollmentRequest:
     """The request with the machine's names as section `host` reports them."""
     hostname = host.hostname or socket.gethostname().split(".")[0] or "unnamed"
     return wire.EnrollmentRequest(
         public_key=bytes(key.verify_key),
-        token=token,
+        token=waiting.token,
         hostname=hostname[:255],
         agent_version=__version__,
         family="windows" if sys.platform == "win32" else "linux",
         machine_id=machine.machine_id() or UNSET,
         serial=host.serial[:128] if host.serial else UNSET,
+        asset_number=waiting.asset_number[:64] or UNSET,
     )
 
 

@@ -26,6 +26,8 @@ class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Literal["pending", "enrolled"]
     token: str = ""
     """Kept only while the enrollment is pending, so that it can be asked for again."""
+    asset_number: str = ""
+    """As it was given at enrollment; kept as long as the token."""
     reason: str = ""
     """Why it is pending."""
     collector_id: bytes = b""

@@ -129,6 +129,8 @@ class EnrollmentRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     family: Annotated[str, Meta(max_length=32)]
     machine_id: Annotated[bytes, Meta(max_length=32)] | UnsetType = UNSET
     serial: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
+    asset_number: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    """Of the office's ledger, as the person who enrolls the machine reads it off its label."""
 
 
 class EnrollmentAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):

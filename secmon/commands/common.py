@@ -47,3 +47,8 @@ def opened(config: Config) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def check_text(option: str, text: str, most: int) -> None:
+    if len(text) > most or not text.isprintable():
+        raise UsageError(f"{option}: at most {most} characters, none of them a control character")

@@ -1,4 +1,4 @@
-"""One check: how many machines answer what, and which ones fail it or cannot tell."""
+"""One check: how many machines in use answer what, and which ones fail it or cannot tell."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from secmon.console.queries import current_attribute
 from secmon.evaluate.model import WORST_FIRST, Status
+from secmon.store.hosts import in_use
 from secmon.store.schema import findings, hosts, results
 
 MAX_MACHINES: Final = 500
@@ -52,13 +53,11 @@ def _counts(connection: Connection, check: str) -> dict[Status, int]:
     rows = connection.execute(
         sa.select(results.c.status, sa.func.count().label("machines"))
         .join(hosts, hosts.c.host_id == results.c.host_id)
-        .where(results.c.check_id == check, results.c.observed_to.is_(None), hosts.c.retired_at.is_(None))
+        .where(results.c.check_id == check, results.c.observed_to.is_(None), *in_use())
         .group_by(results.c.status)
     )
     answered = {row.status: row.machines for row in rows}
-    machines = connection.execute(
-        sa.select(sa.func.count()).select_from(hosts).where(hosts.c.retired_at.is_(None))
-    ).scalar_one()
+    machines = connection.execute(sa.select(sa.func.count()).select_from(hosts).where(*in_use())).scalar_one()
     counts: dict[Status, int] = {status: answered.get(status, 0) for status in WORST_FIRST}
     counts["unknown"] += machines - sum(answered.values())
     return counts
@@ -77,7 +76,7 @@ def _machines(connection: Connection, check: str, status: Status) -> tuple[Machi
             current_attribute("zone").label("zone"), current_attribute("department").label("department"),
         )
         .select_from(hosts.join(results, present, isouter=status == "unknown"))
-        .where(wanted, hosts.c.retired_at.is_(None))
+        .where(wanted, *in_use())
         .order_by(results.c.observed_from, hosts.c.name)
         .limit(MAX_MACHINES)
     ).all()  # fmt: skip

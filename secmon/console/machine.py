@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 from secmon.config import Config
 from secmon.console.queries import Contact, contact_of
 from secmon.evaluate.model import SEVERITIES, Item, Severity, Status
-from secmon.store.hosts import attributes_of
+from secmon.store.hosts import USE, attributes_of
 from secmon.store.schema import assets, contacts, findings, host_assets, hosts, results, section_versions
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def read(connection: Connection, host_id: uuid.UUID, config: Config, rules: Rule
         attributes=attributes,
         asset_number=row.asset_number,
         asset_location=row.asset_location,
-        contact=contact_of(row.observed_at, zone, config, now),
+        contact=contact_of(row.observed_at, zone, config, now, attributes.get(USE)),
         observed_at=row.observed_at,
         received_at=row.received_at,
         clamped=bool(row.clamped),

@@ -20,13 +20,14 @@ from secmon.config import Config
 from secmon.console import answers
 from secmon.console.answers import AreaAnswers, FleetAnswers
 from secmon.evaluate.model import SEVERITIES, Severity
+from secmon.store.hosts import STORED, USE
 from secmon.store.schema import assets, contacts, findings, host_assets, host_attributes, hosts
 
 if TYPE_CHECKING:
     from secmon.evaluate.ruleset import RuleSet
 
-Contact = Literal["reporting", "silent", "never_reported"]
-CONTACTS: Final[tuple[Contact, ...]] = ("reporting", "silent", "never_reported")
+Contact = Literal["reporting", "silent", "never_reported", "stored"]
+CONTACTS: Final[tuple[Contact, ...]] = ("reporting", "silent", "never_reported", "stored")
 _MOST_FAILED: Final = 5
 UNSET_VALUE: Final = "-"
 """As a filter: machines that have no zone, or no department."""
@@ -93,7 +94,9 @@ def fleet(connection: Connection, choice: Choice, config: Config, rules: RuleSet
     return Fleet(
         hosts=rows,
         contact=dict.fromkeys(CONTACTS, 0) | Counter(row.contact for row in rows),
-        findings={severity: sum(row.findings[severity] for row in rows) for severity in SEVERITIES},
+        findings={
+            severity: sum(row.findings[severity] for row in rows if row.contact != "stored") for severity in SEVERITIES
+        },
         areas=found.areas,
         failing_checks=tuple(sorted(found.failing.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_FAILED]),
         zones=by_attribute["zone"],
@@ -114,7 +117,7 @@ def _machines(
     connection: Connection, choice: Choice, config: Config, rules: RuleSet, now: datetime
 ) -> tuple[tuple[HostSummary, ...], FleetAnswers]:
     chosen = connection.execute(_host_rows(_scope(choice))).all()
-    found = answers.read(connection, [row.host_id for row in chosen], rules)
+    found = answers.read(connection, [row.host_id for row in chosen if row.use != STORED], rules)
     open_findings = _count_findings(connection)
     rows = [
         _summary(row, config, now, open_findings.get(row.host_id, {}), found.unknown[row.host_id]) for row in chosen
@@ -153,7 +156,11 @@ def current_attribute(name: str) -> sa.ScalarSelect[Any]:
     )
 
 
-def contact_of(observed_at: datetime | None, zone: str | None, config: Config, now: datetime) -> Contact:
+def contact_of(
+    observed_at: datetime | None, zone: str | None, config: Config, now: datetime, use: str | None = None
+) -> Contact:
+    if use == STORED:
+        return "stored"
     if observed_at is None:
         return "never_reported"
     return "silent" if (now - observed_at).total_seconds() > config.silent_after_s(zone) else "reporting"
@@ -192,6 +199,7 @@ def _host_rows(scope: sa.Select[tuple[uuid.UUID]]) -> sa.Select[Any]:
         sa.select(
             hosts.c.host_id, hosts.c.name, hosts.c.resyncing, contacts.c.observed_at,
             current_attribute("zone").label("zone"), current_attribute("department").label("department"),
+            current_attribute(USE).label("use"),
         )
         .select_from(hosts.outerjoin(contacts, contacts.c.host_id == hosts.c.host_id))
         .where(hosts.c.host_id.in_(scope))
@@ -206,7 +214,7 @@ def _summary(
         name=row.name,
         zone=row.zone,
         department=row.department,
-        contact=contact_of(row.observed_at, row.zone, config, now),
+        contact=contact_of(row.observed_at, row.zone, config, now, row.use),
         observed_at=row.observed_at,
         resyncing=row.resyncing,
         findings={severity: open_findings.get(severity, 0) for severity in SEVERITIES},
@@ -215,8 +223,10 @@ def _summary(
 
 
 def _worst_first(row: HostSummary) -> tuple[object, ...]:
-    """By findings, gravest first; that nobody knows how a machine fares weighs more than a finding of low severity."""
+    """By findings, gravest first; that nobody knows how a machine fares weighs more than a finding of low severity.
+    What lies in storage comes last."""
     return (
+        row.contact == "stored",
         -row.findings["high"],
         -row.findings["medium"],
         row.contact == "reporting",

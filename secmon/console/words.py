@@ -38,6 +38,8 @@ WORDS: Final[Mapping[str, Text]] = {
     "reporting": _("報告あり", "Reporting"),
     "silent": _("音信不通", "Silent"),
     "never_reported": _("未報告", "Never reported"),
+    "stored": _("倉庫保管", "Stored"),
+    "stored_count": _("ほかに倉庫保管が {count} 台あります。", "{count} more in storage."),
     "unseen_assets": _(
         "台帳にあって一度も登録されていない機器が {count} 台あります。",
         "{count} machines of the ledger have never been enrolled.",
@@ -112,6 +114,10 @@ WORDS: Final[Mapping[str, Text]] = {
     "warn_rejected": _(
         "受け取れなかった報告が {count} 件、機器に残っています。",
         "{count} reports that were refused lie on the machine.",
+    ),
+    "warn_stored": _(
+        "この機器は倉庫に保管中です。使うときは、`secmon host store --back` で戻してください。",
+        "This machine is in storage. Say `secmon host store --back` when it is used again.",
     ),
     "warn_retired": _("この機器は {when} に廃止されました。", "This machine was retired on {when}."),
     "problems": _("対応が必要な項目", "To be fixed"),

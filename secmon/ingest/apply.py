@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
@@ -68,12 +69,14 @@ class Applier:
     def _round(self, connection: Connection, turn: list[tuple[int, Admitted]], outcomes: dict[int, Outcome]) -> None:
         states = host_states(connection, [admitted.key.key_id for _, admitted in turn])
         beats: list[Admitted] = []
-        for number, admitted in turn:
-            host = states.get(admitted.key.key_id)
+        for number, sent in turn:
+            host = states.get(sent.key.key_id)
             refused = _refuse(host)
             if host is None or refused is not None:
                 outcomes[number] = refused or Refused("unknown-key", 401)
-            elif self._is_plain_heartbeat(host, admitted):
+                continue
+            admitted = _of_host(sent, host)
+            if self._is_plain_heartbeat(host, admitted):
                 beats.append(admitted)
                 outcomes[number] = Applied(outcome="heartbeat")
             else:
@@ -213,6 +216,13 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
         .with_for_update(of=hosts, key_share=True)
     )
     return {row.key_id: row for row in connection.execute(query)}
+
+
+def _of_host(admitted: Admitted, host: Row[Any]) -> Admitted:
+    """Two records may have been merged since the key was looked up."""
+    if admitted.key.host_id == host.host_id:
+        return admitted
+    return replace(admitted, key=replace(admitted.key, host_id=host.host_id))
 
 
 def _refuse(host: Row[Any] | None) -> Refused | None:

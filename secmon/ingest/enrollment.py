@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,9 +20,11 @@ from secmon.errors import Failure
 from secmon.ingest.admission import Refused, refusal
 from secmon.store import audit
 from secmon.store.database import Database
-from secmon.store.hosts import create_host, find_host
-from secmon.store.schema import agent_keys, agents, enrollment_tokens, enrollments, host_agents, hosts
+from secmon.store.hosts import create_host, find_host, link_asset
+from secmon.store.schema import agent_keys, agents, assets, enrollment_tokens, enrollments, host_assets, hosts
+from secmon.store.speakers import new_agent, revoke
 from secmon_agent import wire
+from secmon_agent.probes.placeholders import meaningful
 
 T = TypeVar("T")
 
@@ -88,7 +90,7 @@ class Enrollment:
 
 def _check_texts(request: wire.EnrollmentRequest) -> None:
     """Names go into mails, logs and terminals as they are, so only what can be shown is taken."""
-    for field in ("hostname", "agent_version", "family", "serial"):
+    for field in ("hostname", "agent_version", "family", "serial", "asset_number"):
         text = getattr(request, field)
         if text is not UNSET and not (text.isprintable() and text == text.strip()):
             raise Refused("malformed", 400, f"enrollment: control characters or outer spaces - at `$.{field}`")
@@ -115,7 +117,8 @@ def _decide(connection: Connection, request: wire.EnrollmentRequest, address: st
     values: dict[str, Any] = {
         "enrollment_id": uuid.uuid4(), "key_id": key_id, "public_key": request.public_key,
         "token_hash": token.token_hash, "hostname": request.hostname, "machine_id": _value(request.machine_id),
-        "serial": _value(request.serial), "agent_version": request.agent_version, "family": request.family,
+        "serial": _serial(request), "asset_number": _value(request.asset_number),
+        "agent_version": request.agent_version, "family": request.family,
         "address": address, "requested_at": now, "reason": reason, "collides_with": collision,
     }  # fmt: skip
     if collision is not None:
@@ -127,7 +130,8 @@ def _decide(connection: Connection, request: wire.EnrollmentRequest, address: st
         connection, hostname=request.hostname, now=now, machine_id=values["machine_id"], serial=values["serial"],
         attributes=attributes,
     )  # fmt: skip
-    _speak_for(connection, host_id, key_id, request.public_key, token.sections, now)
+    _link_asset(connection, host_id, values["asset_number"], now)
+    new_agent(connection, host_id, key_id, request.public_key, token.sections, now)
     connection.execute(sa.insert(enrollments).values(status="enrolled", host_id=host_id, decided_at=now, **values))
     _audit(connection, now, key_id, "enrollment.enrolled", request.hostname, "")
     return "enrolled", ""
@@ -166,57 +170,49 @@ def _is_within(address: str, networks: Sequence[str]) -> bool:
 
 
 def _collision(connection: Connection, request: wire.EnrollmentRequest) -> tuple[uuid.UUID | None, str]:
-    """The host that this one seems to be already, and by what."""
-    for column, value, what in (
-        (hosts.c.hostname, request.hostname, "host name"),
-        (hosts.c.serial, _value(request.serial), "serial number"),
-        (hosts.c.machine_id, _value(request.machine_id), "machine id"),
-    ):
-        if value is None:
-            continue
-        same = sa.func.lower(column) == value.lower() if isinstance(value, str) else column == value
-        found = connection.execute(
-            sa.select(hosts.c.host_id, hosts.c.name).where(same, hosts.c.retired_at.is_(None)).limit(1)
-        ).first()
-        if found is not None:
-            return found.host_id, f"same {what} as {found.name}"
-    return None, ""
+    """The host that this one seems to be already, and by what: the one for which the best evidence speaks.
+
+    A serial number is the hardware's own, an asset number is read off its label, a name may have been given again, and
+    images copy machine ids.
+    """
+    found: dict[tuple[uuid.UUID, str], list[str]] = {}
+    for what, same in _evidence(request):
+        known = sa.select(hosts.c.host_id, hosts.c.name).where(same, hosts.c.retired_at.is_(None))
+        for host in connection.execute(known.order_by(hosts.c.created_at)):
+            found.setdefault((host.host_id, host.name), []).append(what)
+    if not found:
+        return None, ""
+    said = "; ".join(f"same {' and '.join(what)} as {name}" for (_, name), what in list(found.items())[:3])
+    return next(iter(found))[0], said
+
+
+def _evidence(request: wire.EnrollmentRequest) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+    """What may show that a host is this machine, the best first. What makers leave in firmware shows nothing."""
+    serial = _serial(request)
+    if serial is not None:
+        yield "serial number", sa.func.lower(hosts.c.serial) == serial.lower()
+    if request.asset_number is not UNSET:
+        linked = sa.select(host_assets.c.host_id).join(assets, assets.c.asset_id == host_assets.c.asset_id)
+        present = (assets.c.asset_number == request.asset_number, host_assets.c.valid_to.is_(None))
+        yield "asset number", hosts.c.host_id.in_(linked.where(*present))
+    yield "host name", sa.func.lower(hosts.c.hostname) == request.hostname.lower()
+    if request.machine_id is not UNSET:
+        yield "machine id", hosts.c.machine_id == request.machine_id
+
+
+def _serial(request: wire.EnrollmentRequest) -> str | None:
+    return None if request.serial is UNSET else _value(meaningful(request.serial))
+
+
+def _link_asset(connection: Connection, host_id: uuid.UUID, asset_number: str | None, now: datetime) -> None:
+    """Only a row that stands in the ledger: a slip of the pen at a PC makes no new one."""
+    known = sa.select(assets.c.asset_id).where(assets.c.asset_number == asset_number)
+    if asset_number is not None and connection.execute(known).first() is not None:
+        link_asset(connection, host_id, asset_number, now)
 
 
 def _value(value: T | UnsetType) -> T | None:
     return None if value is UNSET else value
-
-
-def _speak_for(
-    connection: Connection, host_id: uuid.UUID, key_id: bytes, public_key: bytes, sections: str | None, now: datetime
-) -> None:
-    """A new agent speaks for the host from now on; whoever did before no longer does and is revoked."""
-    former = connection.execute(
-        sa.select(host_agents.c.agent_id).where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
-    ).scalars()
-    for agent_id in list(former):
-        _revoke(connection, agent_id, "replaced by a new enrollment", now)
-    connection.execute(
-        sa.update(host_agents)
-        .where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
-        .values(valid_to=now)
-    )
-    agent_id = uuid.uuid4()
-    connection.execute(sa.insert(agents).values(agent_id=agent_id, enrolled_at=now, sections=sections))
-    connection.execute(
-        sa.insert(agent_keys).values(key_id=key_id, agent_id=agent_id, public_key=public_key, valid_from=now)
-    )
-    connection.execute(
-        sa.insert(host_agents).values(host_id=host_id, agent_id=agent_id, valid_from=now, recorded_at=now)
-    )
-
-
-def _revoke(connection: Connection, agent_id: uuid.UUID, reason: str, now: datetime) -> None:
-    connection.execute(
-        sa.update(agents)
-        .where(agents.c.agent_id == agent_id, agents.c.revoked_at.is_(None))
-        .values(revoked_at=now, revoked_reason=reason)
-    )
 
 
 def _audit(connection: Connection, now: datetime, key_id: bytes, action: str, subject: str, reason: str) -> None:
@@ -256,9 +252,14 @@ def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: 
         connection.execute(
             sa.update(hosts)
             .where(hosts.c.host_id == host_id)
-            .values(machine_id=row.machine_id, serial=row.serial, hostname=row.hostname)
+            .values(
+                machine_id=row.machine_id or hosts.c.machine_id,
+                serial=row.serial or hosts.c.serial,
+                hostname=row.hostname,
+            )
         )
-    _speak_for(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
+    _link_asset(connection, host_id, row.asset_number, now)
+    new_agent(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
     _settle(connection, row, "enrolled", actor, now, host_id=host_id)
     return str(connection.execute(sa.select(hosts.c.name).where(hosts.c.host_id == host_id)).scalar_one())
 
@@ -288,12 +289,6 @@ def revoke_host(connection: Connection, name: str, *, reason: str, actor: str, n
     host_id = find_host(connection, name)
     if host_id is None:
         raise Failure(f"there is no host {name!r}")
-    speaking = list(
-        connection.execute(
-            sa.select(host_agents.c.agent_id).where(host_agents.c.host_id == host_id, host_agents.c.valid_to.is_(None))
-        ).scalars()
-    )
-    for agent_id in speaking:
-        _revoke(connection, agent_id, reason, now)
+    count = revoke(connection, host_id, reason, now)
     audit.write(connection, at=now, actor=actor, action="agent.revoke", subject=name, detail={"reason": reason})
-    return len(speaking)
+    return count

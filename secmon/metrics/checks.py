@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from secmon.metrics.answers import Vector
 from secmon.metrics.labels import NONE, SECTION_STATUSES, STATUSES, Place
 from secmon.metrics.view import View
+from secmon.store.hosts import in_use
 from secmon.store.schema import host_attributes, section_versions
 from secmon.store.schema import hosts as hosts_table
 from secmon_agent.facts import SECTIONS
@@ -27,7 +28,7 @@ _SECTIONS: Final = (
     sa.select(section_versions.c.section, _ZONES.c.value, section_versions.c.status, sa.func.count())
     .join(hosts_table, hosts_table.c.host_id == section_versions.c.host_id)
     .join(_ZONES, _ZONES.c.host_id == section_versions.c.host_id, isouter=True)
-    .where(section_versions.c.observed_to.is_(None), hosts_table.c.retired_at.is_(None))
+    .where(section_versions.c.observed_to.is_(None), *in_use())
     .group_by(section_versions.c.section, _ZONES.c.value, section_versions.c.status)
 )
 """Counted by the database: with every section of every machine, these are the most rows of all."""

@@ -1,8 +1,9 @@
 """The machines of one snapshot: who they are, where the office puts them, and whether they report.
 
 A machine of the office's ledger is `reporting`, `silent`, `never_reported` or `stored`; one that reports without being
-in the ledger is `unlisted`. So that reporting / (reporting + silent + never_reported) is the share of the ledger that
-can be seen, a ledger row without a machine counts as `never_reported`, and as `stored` once its machine was retired.
+in the ledger is `unlisted`. A machine is stored when somebody says so, and then counts in no other metric. So that
+reporting / (reporting + silent + never_reported) is the share of the ledger that can be seen, a ledger row without a
+machine counts as `never_reported`, and as `stored` once its machine was retired.
 An office without a ledger (no row at all) lists whatever enrolls.
 """
 
@@ -20,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from secmon.config import Config
 from secmon.metrics.labels import NONE, Place
+from secmon.store.hosts import USE
 from secmon.store.schema import assets, contacts, host_assets, host_attributes, hosts
 
 STATES: Final = ("reporting", "silent", "never_reported", "unlisted", "stored")
@@ -40,7 +42,9 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 class Fleet(Struct, frozen=True, kw_only=True):
     machines: Mapping[uuid.UUID, Machine]
-    """All that are not retired."""
+    """All that are neither retired nor stored."""
+    stored: Mapping[Place, int]
+    """Machines that lie in storage."""
     places: tuple[Place, ...]
     """Every pair of zone and department that occurs, and every configured zone: what gets a 0."""
     zones: tuple[str, ...]
@@ -49,14 +53,10 @@ class Fleet(Struct, frozen=True, kw_only=True):
 
 
 def read_fleet(connection: Connection, config: Config, now: datetime) -> Fleet:
-    attributes = _attributes(connection)
-    listed = _listed(connection)
-    machines = {
-        row.host_id: _machine(row, attributes.get(row.host_id, {}), config, now, listed)
-        for row in (_Row(*values) for values in connection.execute(_HOSTS))
-    }
+    found = _machines(connection, config, now)
+    machines = {machine.host_id: machine for machine in found if machine.state != "stored"}
     missing = _missing(connection)
-    places = {machine.place for machine in machines.values()}
+    places = {machine.place for machine in found}
     if missing:
         places.add(Place(NONE, NONE))
     seen = {place.zone for place in places}
@@ -64,10 +64,23 @@ def read_fleet(connection: Connection, config: Config, now: datetime) -> Fleet:
     places = places or {Place(NONE, NONE)}
     return Fleet(
         machines=machines,
+        stored=Counter(machine.place for machine in found if machine.state == "stored"),
         places=tuple(sorted(places)),
         zones=tuple(sorted({place.zone for place in places})),
         missing=missing,
     )
+
+
+def host_states(connection: Connection, config: Config, now: datetime) -> Mapping[uuid.UUID, str]:
+    """The state of every machine that is not retired."""
+    return {machine.host_id: machine.state for machine in _machines(connection, config, now)}
+
+
+def _machines(connection: Connection, config: Config, now: datetime) -> list[Machine]:
+    attributes = _attributes(connection)
+    listed = _listed(connection)
+    rows = [_Row(*values) for values in connection.execute(_HOSTS)]
+    return [_machine(row, attributes.get(row.host_id, {}), config, now, listed) for row in rows]
 
 
 class _Row(NamedTuple):
@@ -104,7 +117,7 @@ def _machine(
         name=row.name,
         place=Place(attributes.get("zone") or NONE, attributes.get("department") or NONE),
         role=attributes.get("role") or NONE,
-        state=_state(row, config.silent_after_s(attributes.get("zone")), now, listed),
+        state=attributes.get(USE) or _state(row, config.silent_after_s(attributes.get("zone")), now, listed),
         revision=row.revision,
         last_report=row.observed_at,
         agent_version=row.agent_version,
@@ -123,7 +136,7 @@ def _state(row: _Row, silent_after_s: float, now: datetime, listed: frozenset[uu
 def _attributes(connection: Connection) -> dict[uuid.UUID, dict[str, str]]:
     rows = connection.execute(
         sa.select(host_attributes.c.host_id, host_attributes.c.name, host_attributes.c.value).where(
-            host_attributes.c.valid_to.is_(None), host_attributes.c.name.in_(("zone", "department", "role"))
+            host_attributes.c.valid_to.is_(None), host_attributes.c.name.in_(("zone", "department", "role", USE))
         )
     )
     found: dict[uuid.UUID, dict[str, str]] = {}

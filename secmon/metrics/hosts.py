@@ -19,6 +19,8 @@ def hosts(view: View) -> Iterator[Metric]:
     counts = Counter((machine.place, machine.state) for machine in view.fleet.machines.values())
     for state, count in view.fleet.missing.items():
         counts[Place(NONE, NONE), state] += count
+    for stored, count in view.fleet.stored.items():
+        counts[stored, "stored"] += count
     metric = GaugeMetricFamily(
         "secmon_hosts", "Machines by whether they report.", labels=("zone", "department", "state")
     )

@@ -62,6 +62,8 @@ class Coverage(Struct, frozen=True, kw_only=True):
     never_reported: int
     unlisted: int
     """Machines that stand in no row of the ledger."""
+    stored: int = 0
+    """Machines in storage, which are in none of the other numbers of machines."""
 
 
 class ZoneState(Struct, frozen=True, kw_only=True):

@@ -95,7 +95,7 @@ def monthly(
         as_of=moment.at,
         closed_at=closed_at,
         interim=closed_at <= last,
-        coverage=_coverage(now_, snapshot.ledger(connection, moment)),
+        coverage=_coverage(now_, snapshot.ledger(connection, moment), snapshot.count_stored(connection, moment)),
         zones=_zones(now_, config, catalogue, checks),
         areas=_areas(now_, then, catalogue, checks),
         decisions=wanted(failing, now_.machines.values(), moment.at, next_month_ends),
@@ -129,7 +129,7 @@ def _count(snap: Snapshot, checks: Sequence[str], hosts: Sequence[UUID] | None =
     )
 
 
-def _coverage(snap: Snapshot, ledger: tuple[int, int]) -> Coverage:
+def _coverage(snap: Snapshot, ledger: tuple[int, int], stored: int) -> Coverage:
     presence = Counter(machine.presence for machine in snap.machines.values())
     return Coverage(
         ledger=ledger[0],
@@ -139,6 +139,7 @@ def _coverage(snap: Snapshot, ledger: tuple[int, int]) -> Coverage:
         silent=presence["silent"],
         never_reported=presence["never_reported"],
         unlisted=sum(not machine.line.asset_number for machine in snap.machines.values()),
+        stored=stored,
     )
 
 

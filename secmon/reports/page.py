@@ -86,6 +86,13 @@ def _coverage_notes(report: MonthlyReport, speaker: Speaker) -> list[str]:
                 f"{coverage.ledger_unmonitored} in the ledger, not monitored",
             )
         )
+    if coverage.stored:
+        notes.append(
+            speaker.say(
+                f"倉庫に保管中のため、この報告書の台数に含めていないもの {coverage.stored}台",
+                f"{speaker.machines(coverage.stored)} in storage, left out of all numbers here",
+            )
+        )
     ages = [_age(zone, report, speaker) for zone in report.zones if zone.machines]
     if ages:
         notes.append(speaker.say("最新データ　", "Newest data: ") + speaker.say("　", "; ").join(ages))

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection, Row
 from secmon.config import Config
 from secmon.evaluate.model import Item, Status
 from secmon.reports.model import Counts, MachineLine
-from secmon.store.hosts import valid
+from secmon.store.hosts import is_stored, valid
 from secmon.store.results import items_of
 from secmon.store.schema import (
     assets,
@@ -120,7 +120,18 @@ def _holding(moment: Moment) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _existing(moment: Moment) -> tuple[sa.ColumnElement[bool], ...]:
+    """In use at that moment: a machine in storage is counted, and left out of everything else."""
+    return (*_there(moment), ~is_stored(hosts.c.host_id, moment.at, moment.known_at))
+
+
+def _there(moment: Moment) -> tuple[sa.ColumnElement[bool], ...]:
     return (hosts.c.created_at <= moment.at, sa.or_(hosts.c.retired_at.is_(None), hosts.c.retired_at > moment.at))
+
+
+def count_stored(connection: Connection, moment: Moment) -> int:
+    """Machines that lay in storage (倉庫保管)."""
+    stored = is_stored(hosts.c.host_id, moment.at, moment.known_at)
+    return connection.execute(sa.select(sa.func.count()).select_from(hosts).where(*_there(moment), stored)).scalar_one()
 
 
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────────────────────────

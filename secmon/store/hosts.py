@@ -14,6 +14,8 @@ from secmon.store.schema import assets, host_assets, host_attributes, hosts
 
 ATTRIBUTES = ("zone", "department", "role", "location", "contact")
 """What an office may say of a machine; `host_attributes.name`."""
+USE, STORED = "use", "stored"
+"""The attribute that says what a machine is used for, and its only value: it lies in storage (倉庫保管)."""
 MAX_NAME_CHARS = 255
 
 
@@ -105,6 +107,25 @@ def valid(table: sa.Table, at: datetime | None) -> tuple[sa.ColumnElement[bool],
     if at is None:
         return (table.c.valid_to.is_(None),)
     return (table.c.valid_from <= at, sa.or_(table.c.valid_to.is_(None), table.c.valid_to > at))
+
+
+def is_stored(
+    host_id: sa.ColumnElement[uuid.UUID], at: datetime | None = None, known_at: datetime | None = None
+) -> sa.ColumnElement[bool]:
+    """Whether the host lay in storage at `at` as it was known at `known_at`, or lies there now."""
+    said = (
+        host_attributes.c.host_id == host_id,
+        host_attributes.c.name == USE,
+        host_attributes.c.value == STORED,
+        *valid(host_attributes, at),
+    )
+    known = () if known_at is None else (host_attributes.c.recorded_at <= known_at,)
+    return sa.exists().where(*said, *known).correlate_except(host_attributes)
+
+
+def in_use() -> tuple[sa.ColumnElement[bool], ...]:
+    """Of a query over `hosts`: neither retired nor stored. These are the machines that shares are made of."""
+    return (hosts.c.retired_at.is_(None), ~is_stored(hosts.c.host_id))
 
 
 def link_asset(

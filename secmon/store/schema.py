@@ -171,6 +171,7 @@ enrollments = Table(  # requests that collided and wait for a decision, and thei
     Column("hostname", String(255), nullable=False),
     Column("machine_id", LargeBinary(32)),
     Column("serial", String(128)),
+    Column("asset_number", String(64)),
     Column("agent_version", String(64), nullable=False),
     Column("family", String(32), nullable=False),
     Column("address", String(64), nullable=False),

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from secmon_agent import durable, enroll, facts, identity, keys, state, wire
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, ConfigError
+from secmon_agent.identity import Identity
 from tests.agents.desk import Desk
 from tests.agents.server import CA, TLS, TOKEN, Collector, refuse
 
@@ -152,8 +153,11 @@ def test_it_refuses_an_own_file_that_does_not_hold_the_ca(folder: Path, tmp_path
 
 def test_it_brings_the_machine_s_name_and_serial_number(folder: Path) -> None:
     key = keys.load_or_create(folder)
-    request = enroll.request("t" * 20, key, HOST)
-    assert (request.hostname, request.serial) == ("pc-0042", "SN-1")
+    waiting = Identity(
+        host="127.0.0.1", port=1, ca_sha256=b"", ca=b"", status="pending", token="t" * 20, asset_number="2023-0042"
+    )
+    request = enroll.request(waiting, key, HOST)
+    assert (request.hostname, request.serial, request.asset_number) == ("pc-0042", "SN-1", "2023-0042")
     assert request.family in {"linux", "windows"}
     body = wire.seal(wire.ENROLLMENT_TYPE, request, key)
     assert wire.read_enrollment(wire.read_envelope(body)) == request

@@ -208,11 +208,17 @@ def test_it_fails_for_what_is_not_there_and_refuses_what_cannot_be(tmp_path: Pat
     long = secmon("host", "set", "nobody", "--zone", "z" * 65, *here)
     odd = secmon("host", "set", "nobody", "--department", "a\nb", *here)
     nothing = secmon("host", "set", "nobody", *here)
+    lives = [
+        secmon("host", *words, *here)
+        for words in (("rename", "nobody", "x"), ("replace", "nobody", "x"), ("merge", "nobody", "x"),
+                      ("store", "nobody"), ("store", "--back", "nobody"), ("retire", "nobody"))
+    ]  # fmt: skip
 
     assert [each.status for each in (unknown, revoked, waiting)] == [1, 1, 1]
     assert "there is no host 'nobody'" in unknown.line
     assert "there is no host 'nobody'" in revoked.line
     assert "1234" in waiting.line
+    assert [(each.status, "there is no host 'nobody'" in each.line) for each in lives] == [(1, True)] * 6
     assert [each.status for each in (long, odd, nothing)] == [2, 2, 2]
     assert "--zone" in long.line
     assert "--department" in odd.line

@@ -9,8 +9,9 @@ from msgspec import UNSET, UnsetType
 _PLACEHOLDER = re.compile(
     r"|to be filled by o\.?e\.?m\.?|o\.?e\.?m\.?|default string"
     r"|system (manufacturer|product name|serial number|version)"
+    r"|(type2 - )?(base ?)?board serial number|oem default string|filled by oem|empty"
     r"|not (specified|applicable|available)|none|n/?a|unknown|chassis serial number"
-    r"|x+|0+|1234567890?|123456789|invalid",
+    r"|x+|0+|f+|[-. ]+|0?1234567890?|123456789|invalid",
     re.IGNORECASE,
 )
 

@@ -53,7 +53,7 @@ def test_it_counts_what_never_reported_as_unknown(office: Office) -> None:
         fleet = queries.fleet(connection, Choice(), office.config, office.rules, START)
     never = next(host for host in fleet.hosts if host.name == "never")
     assert never.unknown == len(office.rules.checks)
-    assert fleet.contact == {"reporting": 1, "silent": 0, "never_reported": 1}
+    assert fleet.contact == {"reporting": 1, "silent": 0, "never_reported": 1, "stored": 0}
     assert {area.area for area in fleet.areas} == {check.area for check in office.rules.checks.values()}
     for area in fleet.areas:
         assert sum(area.hosts.values()) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,7 +11,19 @@ import sqlalchemy as sa
 
 from secmon.app import Collector
 from secmon.ingest import enrollment
-from secmon.store.schema import audit, enrollment_tokens, host_attributes, hosts
+from secmon.store import life
+from secmon.store.hosts import link_asset
+from secmon.store.life import Act
+from secmon.store.schema import (
+    assets,
+    audit,
+    enrollment_tokens,
+    host_assets,
+    host_attributes,
+    hosts,
+    stream_window,
+    streams,
+)
 from secmon_agent import wire
 from tests.support.office import linux
 from tests.support.running import Answer, BareAgent, running
@@ -93,6 +106,52 @@ def test_it_lets_a_colliding_machine_wait(collector: Collector, hostname: str, f
     assert newcomer.send(linux()).status == 401
 
 
+def test_it_proposes_the_old_record_for_hardware_that_was_set_up_anew(collector: Collector) -> None:
+    old, namesake = BareAgent(collector, "pc1"), BareAgent(collector, "desktop-7")
+    old.enroll(serial="ABC123")
+    old.send(linux())
+    namesake.enroll(serial="DEF456")
+    with collector.database.write() as connection:
+        first = connection.execute(sa.select(hosts.c.host_id).where(hosts.c.name == "pc1")).scalar_one()
+        link_asset(connection, first, "2023-0042", collector.clock())
+    again = BareAgent(collector, "desktop-7")  # the installer's name for it is another machine's
+    token = again.token()
+
+    answer = wire.read_answer(again.enroll(token, serial="abc123", asset_number="2023-0042").body)
+
+    assert answer.reason == "same serial number and asset number as pc1; same host name as desktop-7"
+    with collector.database.write() as connection:
+        (row,) = enrollment.pending(connection)
+        assert enrollment.approve(connection, str(row.enrollment_id), as_new=False, actor="test",
+                                  now=collector.clock()) == "pc1"  # fmt: skip
+    assert again.send(linux()).status == 200
+    assert old.send(linux()).status == 401
+    with collector.database.read() as connection:
+        spoke = connection.execute(sa.select(streams.c.stream).where(streams.c.host_id == first)).scalars()
+        assert set(spoke) == {old.stream, again.stream}, "the history goes on"
+
+
+@pytest.mark.parametrize("serial", ["To be filled by O.E.M.", "Default string", "System Serial Number", "0000000", "-"])
+def test_it_takes_no_placeholder_for_a_serial_number(collector: Collector, serial: str) -> None:
+    assert [BareAgent(collector, name).enroll(serial=serial).status for name in ("pc1", "pc2")] == [200, 200]
+    with collector.database.read() as connection:
+        assert set(connection.execute(sa.select(hosts.c.serial)).scalars()) == {None}
+
+
+def test_it_links_a_new_machine_to_its_row_of_the_ledger_and_makes_none(collector: Collector) -> None:
+    with collector.database.write() as connection:
+        connection.execute(sa.insert(assets).values(asset_id=uuid.uuid4(), asset_number="A-1",
+                                                    recorded_at=collector.clock()))  # fmt: skip
+
+    assert BareAgent(collector, "pc1").enroll(asset_number="A-1").status == 200
+    assert BareAgent(collector, "pc2").enroll(asset_number="A-l").status == 200
+
+    with collector.database.read() as connection:
+        linked = sa.select(hosts.c.name).join(host_assets, host_assets.c.host_id == hosts.c.host_id)
+        assert list(connection.execute(linked).scalars()) == ["pc1"]
+        assert list(connection.execute(sa.select(assets.c.asset_number)).scalars()) == ["A-1"]
+
+
 def test_it_lets_an_approved_machine_go_on_as_the_host_it_was(collector: Collector) -> None:
     old, again = BareAgent(collector, "pc1"), BareAgent(collector, "pc1")
     old.enroll()
@@ -122,6 +181,31 @@ def test_it_lets_an_approved_machine_in_as_a_new_host(collector: Collector) -> N
 
     assert names(collector) == ["pc1", "pc1-2"]
     assert second.send(linux()).status == 200
+
+
+def test_it_goes_on_under_one_record_when_two_were_merged_while_it_ran(collector: Collector) -> None:
+    old, again = BareAgent(collector, "pc1"), BareAgent(collector, "pc1")
+    old.enroll()
+    old.send(linux("11"))
+    again.enroll()
+    with collector.database.write() as connection:
+        (row,) = enrollment.pending(connection)
+        enrollment.approve(connection, str(row.enrollment_id), as_new=True, actor="test", now=collector.clock())
+    assert again.send(linux("11")).status == 200
+    with collector.database.write() as connection:
+        life.merge(connection, "pc1", "pc1-2", Act(actor="test", now=collector.clock()))
+
+    answers = [again.send(linux("12")), again.send(linux("12")), old.send(linux())]
+
+    assert [answer.status for answer in answers] == [200, 200, 401]
+    with collector.database.read() as connection:
+        heard = connection.execute(
+            sa.select(hosts.c.name, stream_window.c.sequence)
+            .join(hosts, hosts.c.host_id == stream_window.c.host_id)
+            .where(stream_window.c.stream == again.stream)
+            .order_by(stream_window.c.sequence)
+        ).all()
+    assert [tuple(row) for row in heard] == [("pc1-2", 1), ("pc1", 2), ("pc1", 3)]
 
 
 def test_it_refuses_a_machine_that_was_turned_away(collector: Collector) -> None:

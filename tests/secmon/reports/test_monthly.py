@@ -19,7 +19,9 @@ from secmon.reports import archive
 from secmon.reports.model import Counts, MonthlyReport
 from secmon.reports.month import Month, parse_month
 from secmon.reports.monthly import monthly
+from secmon.store import life
 from secmon.store.hosts import set_attribute
+from secmon.store.life import Act
 from secmon.store.schema import collectors
 from secmon.store.sightings import record_sightings
 from tests.secmon.reports.conftest import Town, area
@@ -71,6 +73,20 @@ def test_it_keeps_a_machine_that_never_reported_in_every_denominator(town: Town)
     assert area(report, "time").machines == Counts(passed=1, unknown=1)
     assert area(report, "time").answer == "unknown"
     assert report.trend[-1].answers == Counts(passed=3, unknown=3)
+
+
+def test_it_leaves_out_what_lay_in_storage_at_the_months_end_and_says_how_many(town: Town) -> None:
+    town.tell(town.add_host("used", zone="lgwan", at=NOVEMBER), day(20))
+    town.tell(town.add_host("spare", zone="lgwan", at=NOVEMBER), day(3), telnet=True)
+    with town.database.write() as connection:
+        life.store(connection, "spare", Act(actor="test", now=day(10)))
+    report = recompute(town, "2026-11", CLOSING)
+    assert (report.coverage.machines, report.coverage.silent, report.coverage.stored) == (1, 0, 1)
+    assert (report.failing, report.absent) == ((), ())
+    assert report.trend[-1].answers == Counts(passed=3)
+    with town.database.write() as connection:
+        life.take_out(connection, "spare", Act(actor="test", now=CLOSING + timedelta(hours=1)))
+    assert recompute(town, "2026-11", CLOSING) == report, "that it came back later changes nothing"
 
 
 def test_it_tells_silent_from_reporting_machines_at_the_month_end(town: Town) -> None:

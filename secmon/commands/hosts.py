@@ -1,0 +1,117 @@
+"""Machines: what the office says of them, and what becomes of them."""
+
+from __future__ import annotations
+
+import uuid
+from argparse import Namespace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from secmon.app import now_utc
+from secmon.commands.common import actor, check_text, note, opened, rules_folder, say
+from secmon.config import Config
+from secmon.errors import Failure, UsageError
+from secmon.judging import Occasion, rejudge_host
+from secmon.metrics.fleet import host_states
+from secmon.rulebook import Rulebook
+from secmon.store import audit, life
+from secmon.store.hosts import ATTRIBUTES, attributes_of, find_host, link_asset, set_attribute
+from secmon.store.life import Act
+from secmon.store.schema import contacts, hosts
+
+
+def host_list(options: Namespace, config: Config) -> int:
+    wanted = hosts.c.retired_at.is_not(None) if options.retired else hosts.c.retired_at.is_(None)
+    with opened(config) as database, database.read() as connection:
+        rows = connection.execute(
+            sa.select(hosts.c.host_id, hosts.c.name, contacts.c.received_at)
+            .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
+            .where(wanted)
+            .order_by(hosts.c.name)
+        ).all()
+        attributes = attributes_of(connection, [row.host_id for row in rows])
+        states = host_states(connection, config, now_utc())
+    for row in rows:
+        said = attributes.get(row.host_id, {})
+        seen = f"{row.received_at.astimezone(config.tz):%Y-%m-%d %H:%M}" if row.received_at else "never"
+        state = states.get(row.host_id, "retired")
+        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {state}  {seen}")
+    return 0
+
+
+def host_set(options: Namespace, config: Config) -> int:
+    given = {name: value for name in ATTRIBUTES if (value := getattr(options, name)) is not None}
+    if not given and options.asset_number is None:
+        raise UsageError("nothing to set; see `secmon host set --help`")
+    if given.get("zone") and config.zones and config.zone(given["zone"]) is None:
+        raise UsageError(f"--zone {given['zone']}: there is no such zone in the settings")
+    for name, value in {**given, "asset-number": options.asset_number or ""}.items():
+        check_text(f"--{name}", value, 64 if name in ("zone", "asset-number") else 255)
+    rules = Rulebook(rules_folder(config))
+    with opened(config) as database, database.write() as connection:
+        now = now_utc()
+        host_id = find_host(connection, options.host)
+        if host_id is None:
+            raise Failure(f"there is no host {options.host!r}; see `secmon host list`")
+        for name, value in given.items():
+            set_attribute(connection, host_id, name, value or None, now)
+        if options.asset_number:
+            link_asset(connection, host_id, options.asset_number, now, name=options.host)
+        _judge_anew(connection, rules, config, host_id, now)
+        detail = {**given, **({"asset_number": options.asset_number} if options.asset_number else {})}
+        audit.write(connection, at=now, actor=actor(), action="host.set", subject=options.host, detail=detail)
+    say(f"{options.host}: {', '.join(f'{name}={value}' for name, value in detail.items())}")
+    return 0
+
+
+def host_rename(options: Namespace, config: Config) -> int:
+    with opened(config) as database, database.write() as connection:
+        life.rename(connection, options.host, options.name, _act())
+    say(f"{options.host} is called {options.name} now")
+    return 0
+
+
+def host_replace(options: Namespace, config: Config) -> int:
+    rules = Rulebook(rules_folder(config))
+    with opened(config) as database, database.write() as connection:
+        act = _act()
+        host_id = life.replace(connection, options.old, options.new, act)
+        _judge_anew(connection, rules, config, host_id, act.now)
+    say(f"{options.new} stands where {options.old} stood; {options.old} is retired")
+    return 0
+
+
+def host_merge(options: Namespace, config: Config) -> int:
+    rules = Rulebook(rules_folder(config))
+    with opened(config) as database, database.write() as connection:
+        act = _act()
+        host_id = life.merge(connection, options.host, options.double, act)
+        _judge_anew(connection, rules, config, host_id, act.now)
+    say(f"{options.double} was {options.host}, which goes on; {options.double} is retired")
+    return 0
+
+
+def host_store(options: Namespace, config: Config) -> int:
+    with opened(config) as database, database.write() as connection:
+        (life.take_out if options.back else life.store)(connection, options.host, _act())
+    say(f"{options.host} is {'in use again' if options.back else 'stored'}")
+    return 0
+
+
+def host_retire(options: Namespace, config: Config) -> int:
+    check_text("--reason", options.reason, 255)
+    with opened(config) as database, database.write() as connection:
+        life.retire(connection, options.host, _act(), reason=options.reason)
+    say(f"{options.host} is retired")
+    note("its history stays; should it come back, it enrolls anew")
+    return 0
+
+
+def _act() -> Act:
+    return Act(actor=actor(), now=now_utc())
+
+
+def _judge_anew(connection: Connection, rules: Rulebook, config: Config, host_id: uuid.UUID, now: datetime) -> None:
+    rejudge_host(connection, rules.current, config, host_id, Occasion(cause="attributes", at=now, recorded_at=now))
