@@ -65,8 +65,15 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--string-file", metavar="FILE", help="a file that holds the enrollment string")
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
+    capture = commands.add_parser("capture", parents=[shared], help="record this machine for tests, redacted")
+    capture.add_argument("target", metavar="DIR|FILE.zip", help="an empty or new folder, or a new .zip file")
+    _add_language(capture)
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
     return top
+
+
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--lang", choices=("ja", "en"), default="ja", help="language of what it says")
 
 
 def _opened(options: argparse.Namespace) -> tuple[Config, Path]:
@@ -194,6 +201,13 @@ def _facts(options: argparse.Namespace) -> int:
     return 0
 
 
+def _capture(options: argparse.Namespace) -> int:
+    from secmon_agent.capture.main import capture, own_names
+    from secmon_agent.collect import live_host
+
+    return 0 if capture(Path(options.target), live_host(None), own_names(), options.lang, _say) else 1
+
+
 def _status(options: argparse.Namespace) -> int:
     from secmon_agent import wire
     from secmon_agent.spool import Spool
@@ -227,5 +241,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "once": _once,
     "enroll": _enroll,
     "facts": _facts,
+    "capture": _capture,
     "status": _status,
 }

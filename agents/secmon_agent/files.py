@@ -14,6 +14,8 @@ from typing import BinaryIO, Final, NamedTuple, Protocol
 
 _MAX_LINKS: Final = 40
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_NOT_EMPTY: Final = 1
+"""Size in bytes of a file whose content was not recorded."""
 _DEV_NULL: Final = (1, 3)
 """Device number; a link to it is how systemd's settings are switched off."""
 
@@ -94,18 +96,23 @@ class RecordedFiles:
         links: Mapping[str, str],
         folders: frozenset[str],
         denied: frozenset[str],
+        unread: frozenset[str] = frozenset(),
     ) -> None:
         self._folder = folder
         self._mtime = mtime
         self._mtimes = mtimes
         self._links = links
         self._denied = denied
+        self._unread = unread
         self._folders = {"/"} | {
-            parent for name in (*folders, *links) for parent in _with_parents(name, name in folders)
+            parent for name in (*folders, *links, *unread) for parent in _with_parents(name, name in folders)
         }
 
     def open(self, name: str) -> BinaryIO:
-        path = self._path(self._resolved(name))
+        resolved = self._resolved(name)
+        if resolved in self._unread:
+            raise PermissionError(13, "not recorded", name)
+        path = self._path(resolved)
         if path.is_dir():
             raise IsADirectoryError(21, "Is a directory", name)
         return path.open("rb")
@@ -115,7 +122,7 @@ class RecordedFiles:
         prefix = resolved.rstrip("/") + "/"
         path = self._path(resolved)
         names = {child.name for child in path.iterdir()} if path.is_dir() or resolved not in self._folders else set()
-        for known in (*self._links, *self._folders):
+        for known in (*self._links, *self._folders, *self._unread):
             if known.startswith(prefix) and len(known) > len(prefix):
                 names.add(known[len(prefix) :].split("/", 1)[0])
         return sorted(names)
@@ -126,6 +133,8 @@ class RecordedFiles:
         path = self._path(resolved)
         if not path.exists() and resolved in self._folders:
             return Stat(moment, 0, 0, True, 0)
+        if resolved in self._unread:
+            return Stat(moment, _NOT_EMPTY, 0, False, 0)
         return Stat(moment, path.stat().st_size, 0, path.is_dir(), 0)
 
     def readlink(self, name: str) -> str:

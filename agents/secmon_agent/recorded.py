@@ -47,6 +47,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Empty folders, and those that hold links alone need not be named."""
     denied: tuple[str, ...] = ()
     """Names that this agent had no right to."""
+    unread: tuple[str, ...] = ()
+    """Files that are there, and whose content is not recorded: to open one is denied."""
     commands: tuple[Command, ...] = ()
     system: Recording = Recording()
     answers: dict[str, str] = {}
@@ -80,6 +82,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
             links=manifest.links,
             folders=frozenset(manifest.folders),
             denied=frozenset(manifest.denied),
+            unread=frozenset(manifest.unread),
         ),
         registry=_registry([folder / name for name in manifest.registry]) if manifest.registry else NoRegistry(),
         system=RecordedSystem(manifest.system),
