@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     capture.add_argument("target", metavar="DIR|FILE.zip", help="an empty or new folder, or a new .zip file")
     _add_language(capture)
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
+    doctor = commands.add_parser("doctor", parents=[shared], help="say what works, what does not and what to do")
+    doctor.add_argument("--json", action="store_true", help="the same for programs")
+    _add_language(doctor)
     return top
 
 
@@ -227,6 +230,19 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    import socket
+
+    from secmon_agent.collect import live_host
+    from secmon_agent.doctor.main import as_json, as_text, examine, is_well
+
+    file = getattr(options, "config", None)
+    found = examine(None if file is None else Path(file), getattr(options, "state_dir", None), live_host(None))
+    written = as_json if options.json else as_text
+    sys.stdout.write(written(found, socket.gethostname(), options.lang))
+    return 0 if is_well(found) else 1
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
 
@@ -243,4 +259,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "facts": _facts,
     "capture": _capture,
     "status": _status,
+    "doctor": _doctor,
 }

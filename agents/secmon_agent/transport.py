@@ -129,6 +129,11 @@ def fetch_ca(host: str, port: int, sha256: bytes, *, proxy: str | None, timeout_
     return content
 
 
+def secured(host: str, port: int, ca: list[bytes], *, proxy: str | None, timeout_s: float) -> HTTPSConnection:
+    """A connection, not yet opened, that trusts `ca` (certificates in DER) alone."""
+    return _connection(host, port, _verifying(ca), proxy, timeout_s)
+
+
 def _verifying(ca: list[bytes]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
