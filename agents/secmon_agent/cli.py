@@ -88,10 +88,20 @@ def parser() -> argparse.ArgumentParser:
     enroll.add_argument("--asset-number", metavar="TEXT", default="", help="of this machine in the office's ledger")
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
+    capture = commands.add_parser("capture", parents=[shared], help="record this machine for tests, redacted")
+    capture.add_argument("target", metavar="DIR|FILE.zip", help="an empty or new folder, or a new .zip file")
+    _add_language(capture)
     commands.add_parser("status", parents=[shared], help="print where this machine is enrolled and what waits")
     service = commands.add_parser("service", parents=[shared], help="run the agent as a Windows service")
     service.add_argument("action", choices=service_actions, metavar="ACTION", help=", ".join(service_actions))
+    doctor = commands.add_parser("doctor", parents=[shared], help="say what works, what does not and what to do")
+    doctor.add_argument("--json", action="store_true", help="the same for programs")
+    _add_language(doctor)
     return top
+
+
+def _add_language(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--lang", choices=("ja", "en"), default="ja", help="language of what it says")
 
 
 def _named(options: Namespace) -> tuple[str | None, str | None]:
@@ -186,6 +196,13 @@ def _facts(options: Namespace) -> int:
     return 0
 
 
+def _capture(options: Namespace) -> int:
+    from secmon_agent.capture.main import capture, own_names
+    from secmon_agent.collect import live_host
+
+    return 0 if capture(Path(options.target), live_host(None), own_names(), options.lang, _say) else 1
+
+
 def _status(options: Namespace) -> int:
     from secmon_agent import wire
     from secmon_agent.spool import Spool
@@ -215,6 +232,19 @@ def _service(options: Namespace) -> int:
     return 0
 
 
+def _doctor(options: Namespace) -> int:
+    import socket
+
+    from secmon_agent.collect import live_host
+    from secmon_agent.doctor.main import as_json, as_text, examine, is_well
+
+    file, state_dir = _named(options)
+    found = examine(None if file is None else Path(file), state_dir, live_host(None))
+    written = as_json if options.json else as_text
+    sys.stdout.write(written(found, socket.gethostname(), options.lang))
+    return 0 if is_well(found) else 1
+
+
 def _say(line: str) -> None:
     if sys.stdout is not None:  # as under pythonw.exe
         sys.stdout.write(line + "\n")
@@ -235,6 +265,8 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "once": _once,
     "enroll": _enroll,
     "facts": _facts,
+    "capture": _capture,
     "status": _status,
     "service": _service,
+    "doctor": _doctor,
 }

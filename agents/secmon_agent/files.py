@@ -16,6 +16,8 @@ from msgspec import Struct
 
 _MAX_LINKS: Final = 40
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_NOT_EMPTY: Final = 1
+"""Size in bytes of a file whose content was not recorded."""
 _DEV_NULL: Final = (1, 3)
 """Device number; a link to it is how systemd's settings are switched off."""
 
@@ -45,6 +47,14 @@ class Owner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Octal, e.g. "1777"; empty: as usual."""
     uid: int = 0
     gid: int = 0
+
+
+def owner_of(found: Stat) -> Owner | None:
+    """What a recording says of it; None where owner and rights are as usual, or are not known."""
+    usual = _FOLDER_MODE if found.is_dir else _FILE_MODE
+    if not found.mode or (found.mode, found.uid, found.gid) == (usual, 0, 0):
+        return None
+    return Owner(mode=f"{stat.S_IMODE(found.mode):04o}", uid=found.uid, gid=found.gid)
 
 
 class Files(Protocol):
@@ -123,6 +133,7 @@ class RecordedFiles:
         folders: frozenset[str],
         denied: frozenset[str],
         owners: Mapping[str, Owner] | None,
+        unread: frozenset[str] = frozenset(),
     ) -> None:
         self._folder = folder
         self._mtime = mtime
@@ -130,12 +141,16 @@ class RecordedFiles:
         self._links = links
         self._denied = denied
         self._owners = owners
+        self._unread = unread
         self._folders = {"/"} | {
-            parent for name in (*folders, *links) for parent in _with_parents(name, name in folders)
+            parent for name in (*folders, *links, *unread) for parent in _with_parents(name, name in folders)
         }
 
     def open(self, name: str) -> BinaryIO:
-        path = self._path(self._resolved(name))
+        resolved = self._resolved(name)
+        if resolved in self._unread:
+            raise PermissionError(13, "not recorded", name)
+        path = self._path(resolved)
         if path.is_dir():
             raise IsADirectoryError(21, "Is a directory", name)
         return path.open("rb")
@@ -145,7 +160,7 @@ class RecordedFiles:
         prefix = resolved.rstrip("/") + "/"
         path = self._path(resolved)
         names = {child.name for child in path.iterdir()} if path.is_dir() or resolved not in self._folders else set()
-        for known in (*self._links, *self._folders):
+        for known in (*self._links, *self._folders, *self._unread):
             if known.startswith(prefix) and len(known) > len(prefix):
                 names.add(known[len(prefix) :].split("/", 1)[0])
         return sorted(names)
@@ -155,7 +170,7 @@ class RecordedFiles:
         moment = int(self._mtimes.get(resolved, self._mtime).timestamp()) * 10**9
         path = self._path(resolved)
         is_dir = path.is_dir() or (not path.exists() and resolved in self._folders)
-        size = 0 if is_dir and not path.exists() else path.stat().st_size
+        size = _NOT_EMPTY if resolved in self._unread else self._size(path, is_dir=is_dir)
         if self._owners is None:
             return Stat(moment, size, 0, is_dir, 0)
         known = self._owners.get(resolved, Owner())
@@ -163,6 +178,10 @@ class RecordedFiles:
         if known.mode:
             mode = stat.S_IFMT(mode) | int(known.mode, 8)
         return Stat(moment, size, 0, is_dir, 0, mode, known.uid, known.gid)
+
+    @staticmethod
+    def _size(path: Path, *, is_dir: bool) -> int:
+        return 0 if is_dir and not path.exists() else path.stat().st_size
 
     def readlink(self, name: str) -> str:
         parent, _, last = name.rpartition("/")

@@ -99,7 +99,7 @@ class Host:
         self.privileged = privileged
         """May read what only root or Administrators may."""
         self._clock = clock
-        self._programs = programs
+        self.programs = programs
         self._cycle: dict[str, object] = {}
 
     def now(self) -> datetime:
@@ -108,12 +108,12 @@ class Host:
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 10.0, max_output_bytes: int = 4 << 20) -> CommandResult:
         """See `command.run`."""
-        return self._programs.run(argv, timeout_s=timeout_s, max_output_bytes=max_output_bytes)
+        return self.programs.run(argv, timeout_s=timeout_s, max_output_bytes=max_output_bytes)
 
     def ask(self, question: str, kind: type[T], *, timeout_s: float = 20.0) -> T:
         """What a child process answers to one of `questions.QUESTIONS`; raises as a probe does."""
         try:
-            answer = msgspec.json.decode(self._programs.ask(question, timeout_s=timeout_s), type=Answer)
+            answer = msgspec.json.decode(self.programs.ask(question, timeout_s=timeout_s), type=Answer)
             if answer.status == "ok":
                 return msgspec.json.decode(answer.value, type=kind)
         except msgspec.DecodeError as error:

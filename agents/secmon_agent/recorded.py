@@ -49,6 +49,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names that this agent had no right to."""
     owners: dict[str, Owner] | None = None
     """Owner and rights of files and folders; what is not named is root's and as usual. None: they were not recorded."""
+    unread: tuple[str, ...] = ()
+    """Files that are there, and whose content is not recorded: to open one is denied."""
     commands: tuple[Command, ...] = ()
     system: Recording = Recording()
     answers: dict[str, str] = {}
@@ -85,6 +87,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
             folders=frozenset(manifest.folders),
             denied=frozenset(manifest.denied),
             owners=manifest.owners,
+            unread=frozenset(manifest.unread),
         ),
         registry=_registry(folder, manifest) if manifest.registry else NoRegistry(),
         system=RecordedSystem(manifest.system),

@@ -107,4 +107,5 @@ def lookup(values: Mapping[str, Value], name: str) -> Value | None:
     if name in values:
         return values[name]
     wanted = name.lower()
-    return next((value for key, value in values.items() if key.lower() == wanted), None)
+    found = next(filter(lambda key: key.lower() == wanted, values.keys()), None)
+    return None if found is None else values[found]

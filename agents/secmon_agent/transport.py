@@ -120,6 +120,11 @@ def fetch_ca(host: str, port: int, sha256: bytes, *, proxy: str | None, timeout_
     return response.body
 
 
+def secured(host: str, port: int, ca: list[bytes], *, proxy: str | None, timeout_s: float) -> Connection:
+    """A connection that trusts `ca` (certificates in DER) alone. Raises OSError."""
+    return _connection(host, port, _verifying(ca), proxy, timeout_s)
+
+
 def _verifying(ca: list[bytes]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

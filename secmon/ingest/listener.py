@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -94,7 +95,8 @@ class Listener:
             case "POST", "/v1/enrollments":
                 await self._enroll(scope, receive, send, address)
             case "GET", "/v1/ca":
-                await _answer(send, 200, self._ca_der, b"application/pkix-cert")
+                date = format_datetime(self._clock(), usegmt=True).encode()  # an agent's self-test compares its clock
+                await _answer(send, 200, self._ca_der, b"application/pkix-cert", (b"date", date))
             case _:
                 raise Refused("not-found", 404)
 

@@ -51,7 +51,7 @@ def _host(answers: dict[str, object], asked: list[str] | None = None, **registry
             raise value
         return msgspec.json.encode(Answer(status="ok", value=msgspec.Raw(msgspec.json.encode(value))))
 
-    host._programs = Programs(host.run, ask)
+    host.programs = Programs(host.run, ask)
     return host
 
 

@@ -18,7 +18,7 @@ def answering(host: Host, answer: Struct | None, running: dict[str, bool] | None
             raise TimeoutError(110, "took too long")
         return msgspec.json.encode(Answer(status="ok", value=msgspec.Raw(msgspec.json.encode(answer))))
 
-    host._programs = Programs(host.run, ask)
+    host.programs = Programs(host.run, ask)
     if running is not None:
         host.system = RecordedSystem(Recording(running_services=running))
     return host
