@@ -108,7 +108,10 @@ def test_it_imports_only_what_it_declares(project: Path) -> None:
     assert imported_packages(package) <= declared(project) | {package.name}
 
 
-@pytest.mark.parametrize("module", ["wire.py", "facts.py", "skim.py"])
+WIRE = ["wire.py", "skim.py", *(f"facts/{path.name}" for path in sorted((AGENT / "facts").glob("*.py")))]
+
+
+@pytest.mark.parametrize("module", WIRE)
 def test_it_keeps_the_wire_free_of_everything_but_msgspec_and_pynacl(module: str) -> None:
     assert {name.split(".")[0] for name in imports(AGENT / module)} <= {
         *sys.stdlib_module_names,
