@@ -3,6 +3,7 @@ says how that went as JSON, and ends. It ends too when its supervisor does, howe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -13,7 +14,7 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from secmon_agent import identity, keys, session
+from secmon_agent import identity, keys, limits, session
 from secmon_agent.agent import open_agent
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError, printable
@@ -21,6 +22,7 @@ from secmon_agent.outcome import Outcome, Turn
 
 LIMIT_S = 900
 """After which the system ends this process, should nobody else."""
+NICENESS = 10
 ASK_AGAIN_S = 60.0
 """At least so long until a pending enrollment is asked for again."""
 
@@ -74,10 +76,25 @@ def _live_with_the_supervisor() -> None:
     for number in (signal.SIGTERM, signal.SIGIO):
         signal.signal(number, _end)
     signal.alarm(LIMIT_S)
+    _be_modest()
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([0], [], [], 0)[0]:
         sys.exit(1)  # it has gone already
+
+
+def _be_modest() -> None:
+    """Behind whoever works on this machine, and within limits: a probe that needs more memory fails as a section,
+    a turn that needs more processor time is ended. On Windows the supervisor sets both."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    os.nice(NICENESS)
+    cpu_s, memory_bytes = limits.MAX_TURN_CPU_S, limits.MAX_TURN_MEMORY_BYTES
+    with contextlib.suppress(ValueError):  # somebody set less
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 def _end(number: int, frame: object) -> NoReturn:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from secmon_agent import command, supervisor
+from secmon_agent import command, limits, supervisor
 from tests.agents.desk import Desk
 from tests.agents.server import Collector, Handler
 
@@ -77,6 +77,17 @@ def test_it_takes_its_turn_along_however_it_ends(desk: Desk, silence: Silence, n
         assert process.wait(10) == (0 if number == signal.SIGTERM else -number)
         until(lambda: gone(turn), 10)
     assert len(desk.waiting()) == 1
+
+
+@POSIX
+def test_it_takes_a_turn_behind_others_and_within_limits(desk: Desk, silence: Silence) -> None:
+    with supervised(desk) as process:
+        assert silence.reached.wait(30)
+        [turn] = process.children()
+        assert turn.nice() == min(19, psutil.Process().nice() + 10)
+        assert turn.rlimit(psutil.RLIMIT_CPU)[0] == limits.MAX_TURN_CPU_S
+        assert turn.rlimit(psutil.RLIMIT_DATA)[0] == limits.MAX_TURN_MEMORY_BYTES
+        assert process.nice() == psutil.Process().nice()
 
 
 @POSIX

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess  # noqa: TID251 - asks a process with fewer rights
 import sys
 from collections.abc import Callable
 
@@ -117,3 +120,17 @@ def test_a_reason_names_nobodys_home() -> None:
     answer = collect.reason_of(PermissionError(13, "Permission denied", "/home/hanako/sshd.conf"))
     assert "/home/*" in answer
     assert "hanako" not in answer
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="only root may give rights away")
+@pytest.mark.parametrize(
+    ("kept", "reads_all"), [("", "False"), (",+sys_ptrace", "False"), (",+dac_read_search,+sys_ptrace", "True")]
+)
+def test_it_counts_as_privileged_by_what_it_may_do(kept: str, reads_all: str) -> None:
+    code = (
+        "import sys; sys.path[:] = sys.argv[1].split(':'); from secmon_agent import collect as c; print(c._reads_all())"
+    )
+    python = [sys.executable, "-I", "-c", code, ":".join(filter(None, sys.path))]
+    rights = [f"--{each}=-all{kept}" for each in ("bounding-set", "inh-caps")]
+    done = subprocess.run(["setpriv", *rights, *python], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == reads_all
