@@ -16,6 +16,7 @@ import pytest
 
 from secmon_agent import command, limits, supervisor
 from tests.agents.desk import Desk
+from tests.agents.installed import installed_agent
 from tests.agents.server import Collector, Handler
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals; its job objects are tried below")
@@ -23,9 +24,9 @@ IDLE_MAX_BYTES = 20 << 20
 
 
 @contextlib.contextmanager
-def supervised(desk: Desk) -> Iterator[psutil.Popen]:
-    program = [sys.executable, "-m", "secmon_agent", "run", "--now", "--state-dir", str(desk.folder)]
-    with psutil.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+def supervised(desk: Desk, *program: str) -> Iterator[psutil.Popen]:
+    command = [*(program or (sys.executable, "-m", "secmon_agent")), "run", "--now", "--state-dir", str(desk.folder)]
+    with psutil.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -91,8 +92,8 @@ def test_it_takes_a_turn_behind_others_and_within_limits(desk: Desk, silence: Si
 
 
 @POSIX
-def test_it_is_small_and_still_between_turns(desk: Desk, collector: Collector) -> None:
-    with supervised(desk) as process:
+def test_it_is_small_and_still_between_turns(desk: Desk, collector: Collector, tmp_path: Path) -> None:
+    with supervised(desk, str(installed_agent(tmp_path / "installed"))) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "secmon-agent: 1 delivered\n"
         until(lambda: process.children() == [])

@@ -23,12 +23,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib.metadata import distribution
 from pathlib import Path
 
 import psutil
 from msgspec.structs import replace
 
+from tests.agents.installed import installed_agent
 from tests.agents.server import Collector
 from tests.bench.child import Cost, cost
 from tests.bench.figures import Figure, Note
@@ -38,8 +38,6 @@ PEERS = {
     "ocsinventory-agent": ["ocsinventory-agent", "--local={folder}", "--force"],
     "fusioninventory-agent": ["fusioninventory-agent", "--local={folder}", "--force"],
 }
-DEPENDENCIES = ("msgspec", "psutil", "pynacl", "cffi", "pycparser")
-AGENT = Path(__file__).parents[2] / "agents" / "secmon_agent"
 COLD, WARM, IDLE = "secmon-agent, cold", "secmon-agent, warm", "secmon-agent, idle"
 IDLE_S = 10.0
 CYCLES_A_DAY = 96
@@ -74,7 +72,7 @@ def figures() -> Iterator[Figure | Note]:
 
 def _at_rest() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder, Collector() as collector, Relay(collector.port) as relay:
-        program, state_dir = _environment(Path(folder) / "installed"), Path(folder) / "state"
+        program, state_dir = installed_agent(Path(folder) / "installed"), Path(folder) / "state"
         _run(program, state_dir, "enroll", str(replace(collector.invitation(), port=relay.port)))
         for _ in range(3):
             before = relay.both()
@@ -102,7 +100,7 @@ def _measured(peers: list[str]) -> dict[str, list[Cost]]:
     """Costs of each, one after the other in every round, so that a busy moment of the machine meets all alike."""
     costs: dict[str, list[Cost]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder, Collector() as collector:
-        program = _environment(Path(folder) / "installed")
+        program = installed_agent(Path(folder) / "installed")
         _cycle(program, Path(folder) / "first", collector)  # fills the page cache and compiles
         for number in range(ROUNDS):
             for name in peers:
@@ -113,23 +111,6 @@ def _measured(peers: list[str]) -> dict[str, list[Cost]]:
             costs[COLD].append(cold)
             costs[WARM].append(warm)
     return costs
-
-
-def _environment(folder: Path) -> Path:
-    """A folder with links to the agent and what it depends on; answers the program that starts it."""
-    folder.mkdir()
-    (folder / AGENT.name).symlink_to(AGENT)
-    for name in DEPENDENCIES:
-        found = distribution(name)
-        for top in {file.parts[0] for file in found.files or () if file.parts[0] != ".."}:
-            (folder / top).symlink_to(Path(str(found.locate_file(top))))
-    program = folder / "program"
-    program.write_text(
-        f"#!{Path(sys.executable).resolve()} -IS\nimport sys\nsys.pycache_prefix = {str(folder / 'compiled')!r}\n"
-        f"sys.path.append({str(folder)!r})\nfrom secmon_agent.cli import main\nmain()\n"
-    )
-    program.chmod(0o755)
-    return program
 
 
 def _run(program: Path, state_dir: Path, *arguments: str) -> Cost:
