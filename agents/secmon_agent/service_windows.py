@@ -5,6 +5,7 @@ Windows starts it and tells it to stop, also before a shutdown; `work` does the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -44,6 +45,7 @@ def host(work: Work) -> None:
         servicemanager.StartServiceCtrlDispatcher()
     except pywintypes.error as error:
         raise AgentError(f"Windows alone starts this, by: secmon-agent service start ({error.winerror})") from None
+    os._exit(0)  # at once: an installer that waited for the service deletes the libraries of this process now
 
 
 class _Service:

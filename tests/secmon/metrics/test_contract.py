@@ -42,7 +42,7 @@ CONTRACT: dict[str, tuple[str, int]] = {
     "check_hosts": ("check zone status", 1800),
     "area_hosts": ("area zone department status", 1800),  # 15 areas; the figure of 1,440 was for 12
     "framework_controls": ("framework zone verdict", 72),
-    "section_hosts": ("section zone status", 270),
+    "section_hosts": ("section zone status", 285),  # 19 sections; the figure of 270 was for 18
     "update_age_hosts": ("zone band", 18),
     "product_hosts": ("zone product cycle", 120),
     "product_end_of_support_timestamp_seconds": ("product cycle", 40),
