@@ -16,7 +16,7 @@ from msgspec import Struct
 from secmon_agent.command import CommandResult
 from secmon_agent.facts import Family
 from secmon_agent.files import Owner, RecordedFiles
-from secmon_agent.host import Host, Programs
+from secmon_agent.host import DeniedError, Host, Programs
 from secmon_agent.memory import DictMemory, Memory
 from secmon_agent.registry import NoRegistry, RecordedRegistry, Registry, Written
 from secmon_agent.system import RecordedSystem, Recording
@@ -74,7 +74,7 @@ def recorded_host(folder: Path, memory: Memory | None = None) -> Host:
 
     def ask(question: str, *, timeout_s: float) -> bytes:
         if question not in manifest.answers:
-            raise PermissionError(13, "not recorded", question)
+            raise DeniedError(f"{question} was not recorded")
         return (folder / manifest.answers[question]).read_bytes()
 
     return Host(
