@@ -50,9 +50,10 @@ class Owner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def owner_of(found: Stat) -> Owner | None:
-    """What a recording says of it; None where owner and rights are as usual, or are not known."""
+    """What a recording says of it; None where owner and rights are as usual or not known, and for devices, which are
+    recorded as plain files."""
     usual = _FOLDER_MODE if found.is_dir else _FILE_MODE
-    if not found.mode or (found.mode, found.uid, found.gid) == (usual, 0, 0):
+    if stat.S_IFMT(found.mode) != stat.S_IFMT(usual) or (found.mode, found.uid, found.gid) == (usual, 0, 0):
         return None
     return Owner(mode=f"{stat.S_IMODE(found.mode):04o}", uid=found.uid, gid=found.gid)
 

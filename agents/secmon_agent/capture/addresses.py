@@ -60,7 +60,7 @@ class Addresses:
             return IPv6Address((0xFFFF << 32) | int(self.ipv4(address.ipv4_mapped)))
         number = int(address)
         net, card = number >> 64, number & ((1 << 64) - 1)
-        if number >> 96 == _DOC6 or address.is_multicast or number < _SMALL:
+        if number >> 96 == _DOC6 or address.is_multicast or address.is_site_local or number < _SMALL:
             return address
         if card >= _SMALL:
             card = _SMALL + self._cards.setdefault(card, len(self._cards))

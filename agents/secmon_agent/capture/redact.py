@@ -21,7 +21,8 @@ _SITE: Final = re.compile(
     r"(?![\w-]|\.\w)",
     re.IGNORECASE,
 )
-_URL: Final = re.compile(r"(?<=://)(?:[^/@\s\"']+@)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+)")
+_URL: Final = re.compile(r"(?<=://)(\[[0-9A-Fa-f:.]+\]|[\w.-]+)")
+_USERINFO: Final = re.compile(r"(?<=://)[^/@\s\"']+@")
 _PUBLIC: Final = re.compile(
     r"(?:.*\.)?(?:debian\.org|ubuntu\.com|canonical\.com|microsoft\.com|windowsupdate\.com|windows\.com|redhat\.com"
     r"|fedoraproject\.org|rockylinux\.org|almalinux\.org|centos\.org|oracle\.com|google\.com|mozilla\.org|w3\.org"
@@ -75,6 +76,7 @@ class Redactor:
         text = _BOOT_HASH.sub(lambda found: self._count("password", "redacted"), text)
         text = _ASSIGNED.sub(self._assigned, text)
         text = _PRODUCT_KEY.sub(lambda found: self._count("key", "XXXXX-XXXXX-XXXXX-XXXXX-XXXXX"), text)
+        text = _USERINFO.sub(lambda found: self._count("password", ""), text)
         text = _MAIL.sub(lambda found: self._mail(found[0]), text)
         text = self._names(text)
         text = _URL.sub(self._host_of_url, text)
@@ -154,7 +156,6 @@ class Redactor:
         return self._count("mail", self._mails.setdefault(text.casefold(), f"mail{len(self._mails) + 1}@example.jp"))
 
     def _host_of_url(self, found: re.Match[str]) -> str:
-        """Without a name and a password before it."""
         return found[1] if _PUBLIC.fullmatch(found[1]) else self._site(found[1])
 
     def _site(self, text: str) -> str:

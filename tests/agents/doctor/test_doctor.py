@@ -246,7 +246,7 @@ def test_without_rights_it_says_that_it_cannot_tell(desk: Desk, tmp_path: Path) 
     code = (
         "import os, sys; sys.path[:0] = [sys.argv[1]]; from secmon_agent import cli; import secmon_agent.probes;"
         "import secmon_agent.doctor.main; from secmon_agent.collect import live_host, collect;"
-        "collect(live_host(None));"
+        "collect(live_host(None)); cli.parser();"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
         "cli.main(['doctor', '--json', '--state-dir', sys.argv[2]])"
     )
