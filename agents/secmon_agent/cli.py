@@ -114,7 +114,7 @@ def _run(options: Namespace) -> int:
 
     _end_on_signals()
     _, state_dir = session.opened(*_named(options))
-    if identity.load(state_dir) is None:
+    if not session.has_an_aim(state_dir):
         raise NotEnrolledError(state_dir)
     with session.alone(state_dir, session.RUNNING_FILE):
         supervisor.supervise(supervisor.turn_command(*_named(options)), _log, supervisor.sleep, at_once=options.now)

@@ -11,5 +11,5 @@ MAX_INTERVAL_S: Final = 86_400
 
 MAX_TURN_CPU_S: Final = 120
 """Processor time of one turn of the agent; a cold one needs less than a second."""
-MAX_TURN_MEMORY_BYTES: Final = 256 << 20
+MAX_TURN_MEMORY_BYTES: Final = 128 << 20
 """Private memory of one process of the agent; a turn needs 30 MiB."""

@@ -84,7 +84,7 @@ class Recording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sockets: tuple[Socket, ...] | UnsetType = UNSET
     adapters: tuple[Adapter, ...] | UnsetType = UNSET
     running_services: dict[str, bool] | UnsetType = UNSET
-    firmware: Literal["uefi", "bios"] | UnsetType = UNSET
+    firmware: Literal["uefi", "bios"] | UnsetType | None = UNSET
     service_processes: dict[str, int] | UnsetType = UNSET
     processes: tuple[str, ...] | UnsetType = UNSET
 

@@ -90,7 +90,7 @@ def _be_modest() -> None:
         return
     import resource
 
-    os.nice(NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     cpu_s, memory_bytes = limits.MAX_TURN_CPU_S, limits.MAX_TURN_MEMORY_BYTES
     with contextlib.suppress(ValueError):  # somebody set less
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))

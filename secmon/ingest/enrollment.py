@@ -249,6 +249,8 @@ def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: 
         )  # fmt: skip
     else:
         host_id = row.collides_with
+        if connection.execute(sa.select(hosts.c.retired_at).where(hosts.c.host_id == host_id)).scalar() is not None:
+            raise Failure(f"the record that {row.hostname} would continue is retired; approve it with --as-new")
         connection.execute(
             sa.update(hosts)
             .where(hosts.c.host_id == host_id)

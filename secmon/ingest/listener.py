@@ -72,11 +72,12 @@ class Listener:
             return
         address = (scope.get("client") or ("", 0))[0]
         self._addresses[address] += 1
+        lingers = False
         try:
             await self._route(scope, receive, send, address)
         except Refused as refused:
             await _problem(send, refused)
-            await _linger(scope, receive)
+            lingers = self._addresses[address] <= MAX_PER_ADDRESS
         except Exception:
             log.exception("request failed")
             await _problem(send, Refused("busy", 503))
@@ -84,7 +85,9 @@ class Listener:
             self._addresses[address] -= 1
             if self._addresses[address] <= 0:
                 del self._addresses[address]
-            self._in_flight_bytes -= scope.get(HELD, 0)
+            self._in_flight_bytes -= scope.pop(HELD, 0)
+        if lingers:
+            await _linger(scope, receive)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
         if self._addresses[address] > MAX_PER_ADDRESS:

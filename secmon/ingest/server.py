@@ -74,13 +74,20 @@ class IngestListener:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         while not self._stopping.is_set():
-            self._loop.run_until_complete(self._serve())
+            try:
+                self._loop.run_until_complete(self._serve())
+            except Exception:
+                if not self._up.is_set():
+                    raise  # the collector does not start without it
+                log.exception("the listener for agents has failed")
             if not self._stopping.wait(AGAIN_S):
                 log.error("the listener for agents ended by itself and is started again")
 
     async def _serve(self) -> None:
         self._server = _Server(self._app, self._listener, self._certificates)
         self._server.on_startup(lambda: self._loop.call_soon(self._up.set))
+        if self._stopping.is_set():  # which was told to the server before this one
+            return
         await self._server.serve()
 
 

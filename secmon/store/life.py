@@ -140,7 +140,7 @@ def merge(connection: Connection, name: str, double: str, act: Act) -> uuid.UUID
     for attribute, value in taken.items():
         set_attribute(connection, host.host_id, attribute, value, act.now)
     _move_asset(connection, other.host_id, host.host_id, act.now)
-    if _last_heard(connection, other) > _last_heard(connection, host):
+    if _last_heard(connection, other) > _last_heard(connection, host) and speakers.is_heard(connection, other.host_id):
         speakers.move_agents(connection, other.host_id, host.host_id, act.now)
         connection.execute(
             sa.update(hosts)

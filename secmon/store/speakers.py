@@ -56,6 +56,14 @@ def speaking(connection: Connection, host_id: uuid.UUID) -> list[uuid.UUID]:
     return list(connection.execute(query).scalars())
 
 
+def is_heard(connection: Connection, host_id: uuid.UUID) -> bool:
+    """Somebody speaks for the host who is not revoked."""
+    query = sa.select(agents.c.agent_id).where(
+        agents.c.agent_id.in_(speaking(connection, host_id)), agents.c.revoked_at.is_(None)
+    )
+    return connection.execute(query).first() is not None
+
+
 def _speak(connection: Connection, host_id: uuid.UUID, agent_id: uuid.UUID, now: datetime) -> None:
     connection.execute(
         sa.insert(host_agents).values(host_id=host_id, agent_id=agent_id, valid_from=now, recorded_at=now)

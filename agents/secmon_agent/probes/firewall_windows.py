@@ -31,6 +31,7 @@ _KEYS: Final[tuple[tuple[Name, str, str], ...]] = (
 _AUTOMATIC: Final = 2
 _WRITTEN: Final[dict[int, Inbound]] = {0: "allow", 1: "block"}
 _USUAL: Final[Inbound] = "block"
+_UNDERSTOOD: Final[dict[str, Inbound]] = {"allow": "allow", "block": "block"}
 _RUNNING: Final[dict[int, Inbound]] = {2: "allow", 4: "block"}
 
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class _Setting(Struct, frozen=True, kw_only=True):
     """Values of one place; None where it says nothing."""
 
     enabled: bool | None = None
-    inbound: Inbound | None = None
+    inbound: Inbound | Literal["unknown"] | None = None
+    """`unknown`: it says something that is not understood."""
 
 
 def firewall_windows(host: Host) -> Firewall:
@@ -103,7 +105,7 @@ def _of_registry(values: Mapping[str, Value]) -> _Setting:
     enabled, inbound = number(values, "EnableFirewall"), number(values, "DefaultInboundAction")
     return _Setting(
         enabled=None if enabled is None else enabled != 0,
-        inbound=None if inbound is None else _WRITTEN.get(inbound),
+        inbound=None if inbound is None else _WRITTEN.get(inbound, "unknown"),
     )
 
 
@@ -114,7 +116,8 @@ def profile(name: Name, running: _Setting, policy: _Setting, local: _Setting) ->
         "effective" if running.enabled is not None else "policy" if policy.enabled is not None else "local"
     )
     enabled = _agreed(running.enabled, policy.enabled, local.enabled)
-    inbound: Inbound | UnsetType = _agreed(running.inbound, policy.inbound, local.inbound or _USUAL)
+    said = _agreed(running.inbound, policy.inbound, local.inbound or _USUAL)
+    inbound = UNSET if said is UNSET else _UNDERSTOOD.get(said, UNSET)
     return FirewallProfile(
         name=name,
         enabled=enabled,
@@ -148,11 +151,13 @@ def filtering(
     profiles: list[FirewallProfile],
     products: tuple[FirewallProduct, ...] | UnsetType,
 ) -> bool | UnsetType:
-    """Whether Windows' own firewall filters in every profile; where it does not and another one is registered, only
-    that one could tell."""
+    """Whether Windows' own firewall filters in every profile, which only the running one or a policy can prove: over
+    the machine's own settings others may stand, which the registry does not show here. Where it does not filter and
+    another one is registered, only that one could tell."""
     parts = [running, *(it.enabled for it in profiles), *(_blocks(it) for it in profiles)]
     if False not in parts:
-        return UNSET if UNSET in parts else True
+        proven = UNSET not in parts and all(it.source != "local" for it in profiles)
+        return True if proven else UNSET
     others = () if isinstance(products, UnsetType) else products
     return UNSET if any(it.enabled is not False for it in others) else False
 

@@ -88,11 +88,18 @@ def test_the_running_firewall_knows_best_unless_a_policy_contradicts_it(
     assert _profile(_found(keys, _running(said)), "public") == expected
 
 
+BY_POLICY: dict[str, dict[str, Written]] = {
+    rf"{POLICY}\{name}Profile": {"EnableFirewall": 1} for name in ("Domain", "Private", "Public")
+}
+
+
 @pytest.mark.parametrize(
     ("change", "running", "filtering"),
     [
-        ({}, {"MpsSvc": True}, True),
-        ({}, {"MPSSVC": True}, True),
+        ({}, {"MpsSvc": True}, UNSET),
+        (BY_POLICY, {"MpsSvc": True}, True),
+        (BY_POLICY, {"MPSSVC": True}, True),
+        (BY_POLICY | {rf"{LOCAL}\DomainProfile": {"DefaultInboundAction": 7}}, {"MpsSvc": True}, UNSET),
         ({}, {"mpssvc": False}, False),
         ({}, {"wuauserv": True}, UNSET),
         ({rf"{LOCAL}\DomainProfile": {"EnableFirewall": 0}}, {"MpsSvc": True}, False),
@@ -116,7 +123,7 @@ def test_another_makers_firewall_leaves_open_what_windows_own_does_not_do(
 ) -> None:
     off = ALL_ON | {rf"{LOCAL}\PublicProfile": {"EnableFirewall": 0}}
     assert _found(off, FirewallAnswer(products=(product,))).filtering is filtering
-    assert _found(ALL_ON, FirewallAnswer(products=(product,))).filtering is True
+    assert _found(ALL_ON | BY_POLICY, FirewallAnswer(products=(product,))).filtering is True
 
 
 def test_it_starts_with_windows_or_not() -> None:

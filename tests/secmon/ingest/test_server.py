@@ -147,3 +147,26 @@ def test_it_starts_again_when_it_ended_by_itself(tmp_path: Path, caplog: pytest.
             time.sleep(0.05)
 
         assert agent.send(linux()).status == 200
+
+
+def test_it_starts_again_when_it_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running(tmp_path) as collector:
+        agent = BareAgent(collector)
+        assert agent.enroll().status == 200
+        listener = collector._ingest
+        serve = listener._serve
+
+        async def fail_once() -> None:
+            listener._serve = serve  # type: ignore[method-assign]
+            raise OSError("certificate and key do not fit")
+
+        listener._serve = fail_once  # type: ignore[method-assign]
+        assert listener._server is not None
+        listener._loop.call_soon_threadsafe(listener._server.stop)
+        end = time.monotonic() + 120
+        while caplog.text.count("started again") < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+        assert "has failed" in caplog.text
+        assert agent.send(linux()).status == 200
