@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from secmon.app import Collector
+from secmon.errors import Failure
 from secmon.ingest import enrollment
 from secmon.store import life
 from secmon.store.hosts import link_asset
@@ -169,6 +170,17 @@ def test_it_lets_an_approved_machine_go_on_as_the_host_it_was(collector: Collect
     assert again.send(linux()).status == 200
     assert old.send(linux()).status == 401
     assert names(collector) == ["pc1"]
+
+
+def test_it_continues_no_record_that_was_retired_meanwhile(collector: Collector) -> None:
+    BareAgent(collector, "pc1").enroll()
+    again = BareAgent(collector, "pc1")
+    again.enroll(again.token())
+    with collector.database.write() as connection:
+        life.retire(connection, "pc1", Act(actor="test", now=collector.clock()), reason="worn out")
+        (row,) = enrollment.pending(connection)
+        with pytest.raises(Failure, match="--as-new"):
+            enrollment.approve(connection, str(row.enrollment_id), as_new=False, actor="test", now=collector.clock())
 
 
 def test_it_lets_an_approved_machine_in_as_a_new_host(collector: Collector) -> None:

@@ -13,7 +13,7 @@ from secmon.console import queries
 from secmon.console.queries import Choice
 from secmon.errors import Failure
 from secmon.ingest.admission import Refused
-from secmon.store import life
+from secmon.store import life, speakers
 from secmon.store.hosts import attributes_of
 from secmon.store.life import Act
 from secmon.store.schema import assets, audit, findings, host_assets, hosts, results, transitions
@@ -162,6 +162,16 @@ def test_it_merges_a_dead_double_without_touching_who_speaks(office: Office) -> 
     assert office.heartbeat(host, START + 3 * DAY).outcome == "heartbeat"
     with pytest.raises(Refused, match="revoked"):
         office.heartbeat(double, START + 3 * DAY)
+
+
+def test_a_revoked_agent_never_takes_the_place_of_one_that_is_heard(office: Office) -> None:
+    host, double = office.add_host("pc1"), office.add_host("pc1-2")
+    office.report(host, linux(), START)
+    office.report(double, linux(), START + DAY)
+    with office.database.write() as connection:
+        speakers.revoke(connection, double, "stolen", START + DAY)
+        life.merge(connection, "pc1", "pc1-2", act(START + 2 * DAY))
+    assert office.heartbeat(host, START + 3 * DAY).outcome == "heartbeat"
 
 
 def test_it_expects_nothing_of_a_machine_in_storage(office: Office) -> None:
