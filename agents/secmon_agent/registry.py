@@ -67,12 +67,15 @@ class RecordedRegistry:
         if wanted in self._keys and self._keys[wanted][1] is None:
             raise PermissionError(13, "Access is denied", key)
         prefix = wanted + "\\"
-        names = {
-            full[len(prefix) :].split("\\", 1)[0] for lower, (full, _) in self._keys.items() if lower.startswith(prefix)
-        }
+        names: dict[str, str] = {}
+        for lower, (full, _) in self._keys.items():
+            if lower.startswith(prefix):
+                name, _, deeper = full[len(prefix) :].partition("\\")
+                if not deeper or name.lower() not in names:  # deeper keys may be written in another case
+                    names[name.lower()] = name
         if not names and wanted not in self._keys:
             raise FileNotFoundError(2, "no such registry key", key)
-        return sorted(names)
+        return sorted(names.values())
 
     def written(self, key: str) -> datetime:
         self.values(key)

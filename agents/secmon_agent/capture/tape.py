@@ -189,6 +189,8 @@ class TapedRegistry:
         self._registry = registry
         self._keys = tape.keys
         self._about_keys = tape.about_keys
+        self._listed: dict[str, str] = {}
+        """Keys as their folder lists them, which may be in another case than a probe asks."""
 
     def values(self, key: str) -> dict[str, Value]:
         try:
@@ -206,7 +208,7 @@ class TapedRegistry:
             raise
         self._noted(key)
         for name in names:
-            self._noted(f"{key}\\{name}")
+            self._list(f"{key}\\{name}")
         return names
 
     def __getattr__(self, method: str) -> Callable[[str], object]:
@@ -220,8 +222,14 @@ class TapedRegistry:
 
         return ask
 
+    def _list(self, key: str) -> None:
+        if key not in self._keys:
+            asked = next((other for other in self._keys if other.lower() == key.lower()), None)
+            self._keys[key] = {} if asked is None else self._keys.pop(asked)
+        self._listed[key.lower()] = key
+
     def _noted(self, key: str) -> dict[str, Value]:
-        noted = self._keys.setdefault(key, {})
+        noted = self._keys.setdefault(self._listed.get(key.lower(), key), {})
         return {} if noted is None else noted
 
 

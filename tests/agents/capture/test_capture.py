@@ -81,6 +81,9 @@ def made(host: Host, own: Own) -> tuple[Made, Redactor, Mapping[str, object]]:
     return recording, redactor, expected
 
 
+LIVE = pytest.mark.skipif(
+    sys.platform == "win32", reason="a recording of the Windows under Wine does not find its event logs again"
+)
 UNLIKE = {"serial_hash", "proxies"}
 """A hash of another serial number; and a name in a binary setting, which is overwritten in place."""
 
@@ -132,6 +135,7 @@ def test_a_recording_of_a_recording_tells_the_same(name: str, tmp_path: Path) ->
     assert told(write(tmp_path / "again", recording.files)) == expected
 
 
+@LIVE
 def test_a_recording_of_this_machine_tells_the_same(tmp_path: Path) -> None:
     recording, _, expected = made(live_host(None), Own())
     assert told(write(tmp_path / "again", recording.files)) == expected
@@ -256,6 +260,7 @@ def test_it_overwrites_nothing(planted: Host, tmp_path: Path) -> None:
     assert [path.name for path in used.iterdir()] == ["somebodys.txt"]
 
 
+@LIVE
 def test_the_command_records_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["capture", str(tmp_path / "here"), "--lang", "en"])
