@@ -44,7 +44,7 @@ class Owner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose a recorded file is, and who may do what with it."""
 
     mode: str = ""
-    """Octal, e.g. "1777"; empty: as usual."""
+    """Octal, e.g. "1777"; with its kind before, e.g. "020666", where it is neither file nor folder. Empty: as usual."""
     uid: int = 0
     gid: int = 0
 
@@ -55,7 +55,9 @@ def owner_of(found: Stat) -> Owner | None:
     usual = _FOLDER_MODE if found.is_dir else _FILE_MODE
     if stat.S_IFMT(found.mode) != stat.S_IFMT(usual) or (found.mode, found.uid, found.gid) == (usual, 0, 0):
         return None
-    return Owner(mode=f"{stat.S_IMODE(found.mode):04o}", uid=found.uid, gid=found.gid)
+    kind = 0 if stat.S_IFMT(found.mode) == stat.S_IFMT(usual) else stat.S_IFMT(found.mode)
+    written = f"{found.mode:06o}" if kind else f"{stat.S_IMODE(found.mode):04o}"
+    return Owner(mode=written, uid=found.uid, gid=found.gid)
 
 
 class Files(Protocol):
@@ -177,7 +179,8 @@ class RecordedFiles:
         known = self._owners.get(resolved, Owner())
         mode = _FOLDER_MODE if is_dir else _FILE_MODE
         if known.mode:
-            mode = stat.S_IFMT(mode) | int(known.mode, 8)
+            recorded = int(known.mode, 8)
+            mode = recorded if stat.S_IFMT(recorded) else stat.S_IFMT(mode) | recorded
         return Stat(moment, size, 0, is_dir, 0, mode, known.uid, known.gid)
 
     @staticmethod

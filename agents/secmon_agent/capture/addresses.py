@@ -14,6 +14,8 @@ _NETS4: Final = tuple(int(IPv4Address(text)) >> 8 for text in ("192.0.2.0", "198
 _DOC4: Final = frozenset(_NETS4)
 _DOC6: Final = 0x20010DB8
 _DOC_MAC: Final = "00005e0053"
+_DEFAULT_DNS6: Final = 0xFEC000000000FFFF
+"""Network of the name servers that Windows itself writes down where nobody named one."""
 _SMALL: Final = 1 << 16
 """An interface id below it was given by hand and says nothing of the card."""
 
@@ -60,7 +62,7 @@ class Addresses:
             return IPv6Address((0xFFFF << 32) | int(self.ipv4(address.ipv4_mapped)))
         number = int(address)
         net, card = number >> 64, number & ((1 << 64) - 1)
-        if number >> 96 == _DOC6 or address.is_multicast or address.is_site_local or number < _SMALL:
+        if number >> 96 == _DOC6 or net == _DEFAULT_DNS6 or address.is_multicast or number < _SMALL:
             return address
         if card >= _SMALL:
             card = _SMALL + self._cards.setdefault(card, len(self._cards))

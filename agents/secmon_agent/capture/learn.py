@@ -153,11 +153,15 @@ def _serials(tape: Tape) -> Iterator[str]:
             yield data.decode("utf-8", "replace").strip("\0\n ")
     for key, values in tape.keys.items():
         yield from (str(value) for name, value in (values or {}).items() if "serial" in name.lower() and value)
-        instance = re.search(
-            r"(?i)\\Enum\\(?:USBSTOR|USB|UASPSTOR|SCSI|STORAGE|SWD\\WPDBUSENUM)\\[^\\]+\\([^\\]+)", key
-        )
+        instance = _DEVICE.search(key)
         if instance:
-            yield re.sub(r"&\d$", "", instance[1])
+            yield _serial_of_device(instance[1])
+
+
+def _serial_of_device(instance: str) -> str:
+    """Of `7&1a2b3c4d&0`, which Windows made up for want of a serial, the middle: what is left still shows that."""
+    made_up = re.fullmatch(r"[^&]&([0-9A-Fa-f]{6,})&.*", instance)
+    return made_up[1] if made_up else re.sub(r"&\d+$", "", instance)
 
 
 def _wireless(tape: Tape) -> Iterator[str]:

@@ -264,7 +264,8 @@ def _key(values: Mapping[str, Value] | None, redactor: Redactor) -> dict[str, Wr
 
 def _written(name: str, value: Value, redactor: Redactor) -> Written:
     if isinstance(value, bytes):
-        return {"hex": redactor.binary(value).hex()}
+        settings = tables.connection(value, redactor.text) if name.lower() in tables.CONNECTIONS else value
+        return {"hex": redactor.binary(settings).hex()}
     if isinstance(value, list):
         return [redactor.value(name, text) for text in value]
     return redactor.value(name, value) if isinstance(value, str) else value

@@ -21,8 +21,9 @@ _SITE: Final = re.compile(
     r"(?![\w-]|\.\w)",
     re.IGNORECASE,
 )
+_URL_LOGIN: Final = re.compile(r"(?<=://)(?:[^/@\s\"']+@|[^/@\s\"':\[]*:(?!\d{1,5}[/?#])[^@\s\"']*@)+")
+"""A name and a password, which may hold a slash. It would pass for a mail address, and the host for its domain."""
 _URL: Final = re.compile(r"(?<=://)(\[[0-9A-Fa-f:.]+\]|[\w.-]+)")
-_USERINFO: Final = re.compile(r"(?<=://)[^/@\s\"']+@")
 _PUBLIC: Final = re.compile(
     r"(?:.*\.)?(?:debian\.org|ubuntu\.com|canonical\.com|microsoft\.com|windowsupdate\.com|windows\.com|redhat\.com"
     r"|fedoraproject\.org|rockylinux\.org|almalinux\.org|centos\.org|oracle\.com|google\.com|mozilla\.org|w3\.org"
@@ -76,7 +77,7 @@ class Redactor:
         text = _BOOT_HASH.sub(lambda found: self._count("password", "redacted"), text)
         text = _ASSIGNED.sub(self._assigned, text)
         text = _PRODUCT_KEY.sub(lambda found: self._count("key", "XXXXX-XXXXX-XXXXX-XXXXX-XXXXX"), text)
-        text = _USERINFO.sub(lambda found: self._count("password", ""), text)
+        text = _URL_LOGIN.sub(lambda _: self._count("password", ""), text)
         text = _MAIL.sub(lambda found: self._mail(found[0]), text)
         text = self._names(text)
         text = _URL.sub(self._host_of_url, text)

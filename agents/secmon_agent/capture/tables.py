@@ -117,6 +117,19 @@ def _swapped(raw: bytes) -> bytes:
     return struct.pack(f">{len(words)}I", *words)
 
 
+def connection(raw: bytes, change: Callable[[str], str]) -> bytes:
+    """Windows' binary proxy settings: version, count and flags, then up to three texts (proxies, exceptions, address of
+    a script), each after its length, then what no probe reads. From a length that does not fit on it stays as it is."""
+    done, rest = raw[:12], raw[12:]
+    for _ in range(3):
+        length = int.from_bytes(rest[:4], "little")
+        if len(rest) < 4 or length > len(rest) - 4:
+            break
+        text = change(rest[4 : 4 + length].decode("latin-1")).encode("latin-1", "replace")
+        done, rest = done + struct.pack("<I", len(text)) + text, rest[4 + length :]
+    return done + rest
+
+
 def dpkg_status(data: bytes) -> bytes:
     return b"\n\n".join(_lean(stanza) for stanza in stanzas([data])) + b"\n"
 
@@ -139,6 +152,8 @@ def release(data: bytes) -> bytes:
     return re.split(rb"^(?:MD5Sum|SHA1|SHA256|SHA512):", data, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+CONNECTIONS: Final = frozenset(("winhttpsettings", "defaultconnectionsettings"))
+"""Registry values in the form of `connection`, in lower case."""
 TEXTS: Final[Mapping[str, Callable[[str, Name], str]]] = {
     "/etc/passwd": passwd,
     "/etc/shadow": shadow,

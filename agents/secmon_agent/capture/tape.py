@@ -171,6 +171,12 @@ class Asked(dict[str, Value]):
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default  # noqa: SIM401 - dict.get would pass the note by
 
+    def __len__(self) -> int:
+        """That there is something tells a key that was left empty from one in use: the name of a value, and no more."""
+        if not self._noted:
+            self._noted.update((name, type(value)()) for name, value in list(super().items())[:1])
+        return super().__len__()
+
     def __iter__(self) -> Iterator[str]:
         self._noted.update(super().items())
         return super().__iter__()

@@ -15,17 +15,20 @@ TITLES: Final[dict[str, Words]] = {
     "patches": Words(ja="更新プログラム", en="Updates"),
     "ports": Words(ja="待ち受けポート", en="Open ports"),
     "firewall": Words(ja="ファイアウォール", en="Firewall"),
+    "antimalware": Words(ja="ウイルス対策", en="Antivirus"),
     "interfaces": Words(ja="ネットワーク接続", en="Network interfaces"),
     "accounts": Words(ja="アカウント", en="Accounts"),
     "password_policy": Words(ja="パスワードの条件", en="Password policy"),
     "screen_lock": Words(ja="画面ロック", en="Screen lock"),
     "disk_encryption": Words(ja="ディスク暗号化", en="Disk encryption"),
+    "removable_media": Words(ja="外部記憶媒体", en="Removable media"),
     "remote_access": Words(ja="遠隔接続", en="Remote access"),
     "boot": Words(ja="起動", en="Boot"),
     "time_sync": Words(ja="時刻同期", en="Time synchronisation"),
     "audit_log": Words(ja="ログ", en="Logging"),
     "services": Words(ja="サービス", en="Services"),
     "software": Words(ja="ソフトウェア", en="Software"),
+    "hardening": Words(ja="OSの堅牢化", en="Hardening"),
 }
 """As the collector's pages call them; one that is not here goes by its own name."""
 

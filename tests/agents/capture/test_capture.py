@@ -21,6 +21,8 @@ from secmon_agent.collect import collect, live_host
 from secmon_agent.errors import ConfigError
 from secmon_agent.facts_document import plain_facts
 from secmon_agent.host import Host
+from secmon_agent.probes.file_rights_linux import world_writable
+from secmon_agent.probes.removable_windows import serial_hash
 from secmon_agent.recorded import recorded_host
 
 TESTS = Path(__file__).parents[2]
@@ -41,6 +43,7 @@ SECRETS = {
     "a mail address": "keiko@kitamachi.lg.jp",
     "a password in a URL": "hunter2pw",
 }
+MOUNTS = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
 FILES = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\nktanaka:x:1000:1000:田中 恵子,,,:/home/ktanaka:/bin/bash\n"
     "yk:x:1001:1001:,,,:/home/yk:/bin/sh\n",
@@ -61,7 +64,7 @@ FILES = {
     "/proc/net/if_inet6": "24004050000100020000000000000041 02 40 00 80     eth0\n",
     "/proc/net/tcp": "header\n   0: 290817AC:0016 00000000:0000 0A 0:0 0:0 0 0 0 77 1\n"
     "   1: 290817AC:0016 2A0817AC:D431 01 0:0 0:0 0 0 0 78 1\n",
-    "/proc/self/mountinfo": "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n",
+    "/proc/1/mountinfo": MOUNTS,
     "/proc/1/environ": "container=lxc\0PASSWORD=hunter2pw\0",
     "/etc/resolv.conf": "search kitamachi.lg.jp\nnameserver 172.23.8.2\n",
     "/etc/apt/apt.conf": 'Acquire::http::Proxy "http://ktanaka:hunter2pw@wsus.kitamachi.lg.jp:3128";\n',
@@ -77,15 +80,17 @@ def made(host: Host, own: Own) -> tuple[Made, Redactor, Mapping[str, object]]:
     live = collect(wrapped)
     redactor = Redactor(learn(tape, own))
     recording = make(tape, redactor, wrapped, "made")
-    expected = {name: [it.status, _facts(walked(plain_facts(name, it), redactor))] for name, it in live.items()}
+    hashes = {serial_hash(it.text): serial_hash(it.replacement) for it in redactor.secrets if it.kind == "serial"}
+    plain = {name: _rehashed(plain_facts(name, it), hashes) for name, it in live.items()}
+    expected = {name: [it.status, _facts(walked(plain[name], redactor))] for name, it in live.items()}
     return recording, redactor, expected
 
 
-LIVE = pytest.mark.skipif(
-    sys.platform == "win32", reason="a recording of the Windows under Wine does not find its event logs again"
-)
-UNLIKE = {"serial_hash", "proxies"}
-"""A hash of another serial number; and a name in a binary setting, which is overwritten in place."""
+def _rehashed(value: object, hashes: Mapping[str, str]) -> object:
+    """A hash tells of a serial number what the recording does not hold any more: it becomes that of the new one."""
+    if isinstance(value, Mapping):
+        return {key: hashes.get(it, it) if key == "serial_hash" else _rehashed(it, hashes) for key, it in value.items()}
+    return [_rehashed(it, hashes) for it in value] if isinstance(value, (list, tuple)) else value
 
 
 def _facts(value: object) -> object:
@@ -220,6 +225,36 @@ def test_of_the_registry_only_what_was_asked_for_is_kept(tmp_path: Path) -> None
         assert secret not in everything
     assert "10.1.2.3" in everything
     assert told(write(tmp_path / "again", recording.files)) == expected
+
+
+def test_a_unit_that_is_switched_off_is_open_to_nobody(tmp_path: Path) -> None:
+    """Its link leads to a device that everybody may write to, and that is no file."""
+    unit = "/usr/lib/systemd/system/rc.service"
+    manifest = {
+        **{"about": "made", "family": "linux", "now": "2026-11-23T00:00:00Z", "mtime": "2026-11-01T00:00:00Z"},
+        "links": {unit: "/dev/null"},
+        "owners": {"/dev/null": {"mode": "020666"}, "/etc/open.conf": {"mode": "0666"}},
+    }
+    files = {"root/etc/open.conf": "", "root/dev/null": "", "root/proc/1/mountinfo": MOUNTS}
+    folder = write(tmp_path / "masked", files | {"host.json": json.dumps(manifest)})
+    recording, _, expected = made(recorded_host(folder), Own())
+    assert world_writable(recorded_host(folder)) == ("/etc/open.conf",)
+    assert world_writable(recorded_host(write(tmp_path / "again", recording.files))) == ("/etc/open.conf",)
+    assert told(tmp_path / "again")["hardening"] == expected["hardening"]
+
+
+def test_that_a_key_holds_something_is_kept_and_what_it_holds_is_not(tmp_path: Path) -> None:
+    key = r"HKEY_LOCAL_MACHINE\SOFTWARE\x"
+    manifest = {
+        **{"about": "made", "family": "windows", "now": "2026-11-23T00:00:00Z", "mtime": "2026-11-23T00:00:00Z"},
+        "registry": ["registry.json"],
+    }
+    files = {"host.json": json.dumps(manifest), "registry.json": json.dumps({key: {"Token": "xyzzy", "Second": 7}})}
+    wrapped, tape = taped(recorded_host(write(tmp_path / "windows", files)))
+    assert wrapped.registry.values(key)
+    assert tape.keys == {key: {"Token": ""}}
+    assert wrapped.registry.values(key)["Second"] == 7
+    assert tape.keys == {key: {"Token": "", "Second": 7}}
 
 
 def test_a_file_that_is_too_large_is_kept_back_and_named(planted: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from secmon_agent.capture.addresses import Addresses
 from secmon_agent.capture.learn import Own, Secret, learn, says_something
 from secmon_agent.capture.redact import Redactor
+from secmon_agent.capture.tables import connection
 from secmon_agent.capture.tape import Tape
+from secmon_agent.probes.proxies_windows import parse_connection
+from secmon_agent.probes.removable_windows import serial_of
 
 DOCUMENTATION = [IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")]
 PUBLIC4 = st.ip_addresses(v=4).filter(
@@ -62,7 +66,8 @@ def test_neighbours_stay_neighbours_and_strangers_strangers(address: IPv4Address
 @given(st.ip_addresses(v=6))
 def test_every_ipv6_address_becomes_one_of_the_documentation(address: IPv6Address) -> None:
     new = Addresses().ipv6(address)
-    if address.is_multicast or int(address) < 1 << 16 or address.is_link_local or address.ipv4_mapped:
+    nobodys = address in IPv6Network("fec0:0:0:ffff::/64")
+    if address.is_multicast or int(address) < 1 << 16 or address.is_link_local or address.ipv4_mapped or nobodys:
         return
     assert new in IPv6Network("2001:db8::/32")
 
@@ -78,6 +83,8 @@ def test_every_card_becomes_one_of_the_documentation(raw: bytes, separator: str)
     "text",
     [
         "127.0.0.1 0.0.0.0 255.255.255.0 224.0.0.251 169.254.1.1 ::1 :: ff02::1",
+        "fec0:0:0:ffff::1 fec0:0:0:ffff::2",
+        "http://[2001:db8::1]:8080/a@b http://example.jp:8080/a@b",
         "openssl 3.0.11-1~deb12u2, libc 2.36.9.1-9, foo-1.2.3.4",
         "Acquire::http::Proxy",
         "getty@tty1.service user@0.service",
@@ -100,6 +107,8 @@ def test_it_leaves_alone_what_is_nobodys(text: str) -> None:
     ("text", "secret"),
     [
         ("http://hanako:s3cret@proxy:8080/", "s3cret"),
+        ("http://hanako:s3/cret@proxy.town.local:8080/", "hanako"),
+        ("http://hanako:s3/cret@proxy.town.local:8080/", "s3"),
         ("http://SV-WSUS01:8530", "SV-WSUS01"),
         ('psk="yakuba-2026"', "yakuba-2026"),
         ("    password: yakuba-2026", "yakuba-2026"),
@@ -129,6 +138,42 @@ def test_twice_is_once(parts: list[str], name: str) -> None:
     once = Redactor([Secret("person", name, "person1")]).text(" ".join(parts))
     if name not in "person1":
         assert Redactor([Secret("person", name, "person1")]).text(once) == once
+
+
+@pytest.mark.parametrize("login", ["", "hanako:pw@", "hanako:p/w@", "hanako:p@w@"])
+def test_a_host_becomes_the_same_whatever_stands_before_it(login: str) -> None:
+    redactor = Redactor([])
+    assert redactor.text("proxy.town.local:8080") == "site1.example.jp:8080"
+    assert redactor.text(f"http://{login}proxy.town.local:8080/") == "http://site1.example.jp:8080/"
+
+
+def test_proxies_in_binary_settings_become_what_they_become_elsewhere() -> None:
+    redactor = Redactor([Secret("domain", "town.local", "example1.jp")])
+    texts = [b"http=proxy.town.local:8080", b"*.town.local", b"http://wpad.town.local/proxy.pac"]
+    head, tail = struct.pack("<3I", 70, 3, 7), bytes(32)
+    new = connection(head + b"".join(struct.pack("<I", len(it)) + it for it in texts) + tail, redactor.text)
+    assert parse_connection(new) == (7, "http=proxy.example1.jp:8080")
+    assert b"town" not in new
+    assert b"http://wpad.example1.jp/proxy.pac" in new
+    assert (new[:12], new[-32:]) == (head, tail)
+
+
+@given(st.binary(max_size=60))
+def test_binary_settings_of_another_form_stay_as_they_are(raw: bytes) -> None:
+    assert connection(raw, lambda text: text) == raw
+
+
+@pytest.mark.parametrize(
+    ("instance", "expected", "has_serial"),
+    [("4C530001&0", "SERIAL1&0", True), ("7&1f2e3d4c&0&_&0", "7&SERIAL1&0&_&0", False)],
+)
+def test_what_windows_made_up_for_a_serial_number_is_still_none(instance: str, expected: str, has_serial: bool) -> None:
+    tape = Tape()
+    key = rf"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Enum\USBSTOR\Disk&Ven_Generic\{instance}"
+    tape.keys[key] = {}
+    new = Redactor(learn(tape)).path(key).rpartition("\\")[2]
+    assert new == expected
+    assert bool(serial_of(new)) is has_serial
 
 
 def test_a_common_word_is_no_name() -> None:
