@@ -50,10 +50,9 @@ class Owner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def owner_of(found: Stat) -> Owner | None:
-    """What a recording says of it; None where owner and rights are as usual or not known, and for devices, which are
-    recorded as plain files."""
+    """What a recording says of it; None where owner and rights are as usual, or are not known."""
     usual = _FOLDER_MODE if found.is_dir else _FILE_MODE
-    if stat.S_IFMT(found.mode) != stat.S_IFMT(usual) or (found.mode, found.uid, found.gid) == (usual, 0, 0):
+    if not found.mode or (found.mode, found.uid, found.gid) == (usual, 0, 0):
         return None
     kind = 0 if stat.S_IFMT(found.mode) == stat.S_IFMT(usual) else stat.S_IFMT(found.mode)
     written = f"{found.mode:06o}" if kind else f"{stat.S_IMODE(found.mode):04o}"

@@ -28,10 +28,8 @@ def time_sync_windows(host: Host) -> TimeSync:
     own, policy = values_if_any(host, _OWN), values_if_any(host, _POLICY)
     if not own:
         raise UnsupportedError("Windows' own time service is not installed, and no other is known here")
-    kinds = [text(values, "Type") for values in (policy, own)]
-    names = [text(values, "NtpServer") for values in (policy, own)]
-    method = _METHODS.get((kinds[0] or kinds[1] or "").lower(), UNSET)
-    servers = parse_servers(names[0] or names[1] or "")
+    method = _METHODS.get((text(policy, "Type") or text(own, "Type") or "").lower(), UNSET)
+    servers = parse_servers(text(policy, "NtpServer") or text(own, "NtpServer") or "")
     return TimeSync(
         client="w32time",
         running=stays(host, "W32Time"),
