@@ -17,6 +17,7 @@ from secmon import app, certificates
 from secmon.app import Collector
 from secmon.config import Config, Ingest
 from secmon.ingest import server
+from secmon_agent import wire
 from tests.support.office import linux
 from tests.support.running import BareAgent, running
 
@@ -170,3 +171,22 @@ def test_it_starts_again_when_it_failed(tmp_path: Path, caplog: pytest.LogCaptur
 
         assert "has failed" in caplog.text
         assert agent.send(linux()).status == 200
+
+
+def test_a_refused_sender_that_lingers_holds_nobodys_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_WIRE_BYTES", 200_000)
+    monkeypatch.setattr(wire, "MAX_IN_FLIGHT_BYTES", 200_100)
+    with running(tmp_path) as collector:
+        agent = BareAgent(collector)
+        assert agent.enroll().status == 200
+        head = f"POST /v1/reports HTTP/1.1\r\nhost: x\r\nsecmon-key-id: {agent.key_id}\r\n"
+        head += "transfer-encoding: chunked\r\n\r\n"
+        context = ssl.create_default_context(cadata=collector.certificates.ca_der)
+        with (
+            socket.create_connection(collector.started.ingest, timeout=30) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+        ):
+            tls.sendall(head.encode() + b"%x\r\n" % 250_000 + bytes(250_000))
+            assert tls.recv(12) == b"HTTP/1.1 413"
+
+            assert agent.send(linux()).status == 200
