@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess  # noqa: TID251 - the agent that stays is a process
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,3 +122,16 @@ def test_it_stays_as_a_service_until_somebody_enrolls_it(folder: Path, collector
     assert lines[0].startswith("this machine is not enrolled")
     assert lines[1].startswith(f"enrolled at 127.0.0.1:{collector.port}; 1 delivered")
     assert len(collector.received) >= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the service does this on Windows")
+def test_the_agent_that_stays_follows_a_string_that_waits(folder: Path, collector: Collector) -> None:
+    invited.keep(folder, collector.invitation())
+    program = [sys.executable, "-m", "secmon_agent", "run", "--now", "--state-dir", str(folder)]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert re.fullmatch(r"secmon-agent: enrolled at \S+; 1 delivered\n", process.stderr.readline())
+        finally:
+            process.kill()
+    assert not invited.waits(folder)
