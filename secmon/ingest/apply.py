@@ -186,36 +186,38 @@ class Applier:
         return bool((admitted.received_at - host.observed_at).total_seconds() >= self._shortest_limit_s)
 
 
+_HOST_STATES = (
+    sa.select(
+        agent_keys.c.key_id,
+        sa.or_(agent_keys.c.revoked_at.is_not(None), agents.c.revoked_at.is_not(None)).label("revoked"),
+        hosts.c.retired_at.is_not(None).label("retired"),
+        hosts.c.host_id,
+        hosts.c.revision,
+        hosts.c.state,
+        hosts.c.resyncing,
+        hosts.c.judged_state,
+        hosts.c.judged_ruleset,
+        hosts.c.swept_on,
+        contacts.c.stream,
+        contacts.c.sequence,
+        contacts.c.observed_at,
+        contacts.c.vitals,
+    )
+    .select_from(agent_keys)
+    .join(agents, agents.c.agent_id == agent_keys.c.agent_id)
+    .join(host_agents, sa.and_(host_agents.c.agent_id == agents.c.agent_id, host_agents.c.valid_to.is_(None)))
+    .join(hosts, hosts.c.host_id == host_agents.c.host_id)
+    .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
+    .where(agent_keys.c.key_id.in_(sa.bindparam("key_ids", expanding=True)))
+    .order_by(hosts.c.host_id)
+    .with_for_update(of=hosts, key_share=True)
+)
+"""Built once: putting it together costs more than SQLite needs to answer it."""
+
+
 def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row[Any]]:
     """What a batch needs of each key's host; rows of hosts are locked, in id order."""
-    query = (
-        sa.select(
-            agent_keys.c.key_id,
-            sa.or_(agent_keys.c.revoked_at.is_not(None), agents.c.revoked_at.is_not(None)).label("revoked"),
-            hosts.c.retired_at.is_not(None).label("retired"),
-            hosts.c.host_id,
-            hosts.c.revision,
-            hosts.c.state,
-            hosts.c.resyncing,
-            hosts.c.judged_state,
-            hosts.c.judged_ruleset,
-            hosts.c.swept_on,
-            hosts.c.swept_on,
-            contacts.c.stream,
-            contacts.c.sequence,
-            contacts.c.observed_at,
-            contacts.c.vitals,
-        )
-        .select_from(agent_keys)
-        .join(agents, agents.c.agent_id == agent_keys.c.agent_id)
-        .join(host_agents, sa.and_(host_agents.c.agent_id == agents.c.agent_id, host_agents.c.valid_to.is_(None)))
-        .join(hosts, hosts.c.host_id == host_agents.c.host_id)
-        .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
-        .where(agent_keys.c.key_id.in_(key_ids))
-        .order_by(hosts.c.host_id)
-        .with_for_update(of=hosts, key_share=True)
-    )
-    return {row.key_id: row for row in connection.execute(query)}
+    return {row.key_id: row for row in connection.execute(_HOST_STATES, {"key_ids": key_ids})}
 
 
 def _of_host(admitted: Admitted, host: Row[Any]) -> Admitted:
