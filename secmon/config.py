@@ -121,6 +121,11 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def zone(self, zone_id: str | None) -> Zone | None:
         return next((zone for zone in self.zones if zone.id == zone_id), None)
 
+    @property
+    def zone_networks(self) -> tuple[tuple[str, str], ...]:
+        """Each network with the id of its zone."""
+        return tuple((network, zone.id) for zone in self.zones for network in zone.networks)
+
     def stale_after_s(self, zone_id: str | None) -> float:
         """A machine without a zone gets the strictest limit."""
         zone = self.zone(zone_id)

@@ -135,6 +135,10 @@ def evidence_text(verdict: Verdict, language: Language) -> str:
     return "\n".join(lines)
 
 
+_OFFICE = ("attributes.", "no zone has networks")
+"""How reasons begin that rest on what only the office can say."""
+
+
 class _Judged(Struct, frozen=True, kw_only=True):
     check: str
     area: str
@@ -183,7 +187,7 @@ def run_inspect(facts_file: Path | None, *, json: bool, language: Language, rule
         observed_at=observed_at or now,
     )
     # What the office says of a machine (its zone, …) is not known here, so it is not judged.
-    verdicts = [it for it in evaluate(rules, machine, now, _of_facts(rules)) if not it.reason.startswith("attributes.")]
+    verdicts = [it for it in evaluate(rules, machine, now, _of_facts(rules)) if not it.reason.startswith(_OFFICE)]
     hostname = _hostname(machine)
     if json:
         out.write(as_json(verdicts, rules, hostname=hostname, observed_at=machine.observed_at).decode())

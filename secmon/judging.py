@@ -93,6 +93,7 @@ def load_machine(connection: Connection, config: Config, host_id: uuid.UUID) -> 
         zone=zone,
         attributes=attributes,
         stale_after_s=config.stale_after_s(zone),
+        networks=config.zone_networks,
     )
 
 

@@ -96,6 +96,16 @@ def _no_end(match: re.Match[str], language: Language) -> str:
     return f"No end of support is known for {product}."
 
 
+def _no_networks(_: re.Match[str], language: Language) -> str:
+    if language == "ja":
+        return "系統のアドレスの範囲が、secmon の設定（zones の networks）に書かれていません。"
+    return "The configuration says of no zone which networks it has (zones.networks)."
+
+
+def _no_address(_: re.Match[str], language: Language) -> str:
+    return "機器が報告したアドレスの形式が読み取れません。" if language == "ja" else "An address is not legible."
+
+
 def _future(match: re.Match[str], language: Language) -> str:
     day = match["day"]
     return f"機器の記録が未来の日付です（{day}）。" if language == "ja" else f"{day} lies in the future."
@@ -112,6 +122,8 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
     (re.compile(r"not fresh: (?P<path>.+)"), _not_fresh),
     (re.compile(r"not: (?P<condition>.+)", re.DOTALL), _not_applying),
     (re.compile(r"no end of support is known for (?P<product>.+)"), _no_end),
+    (re.compile(r"no zone has networks"), _no_networks),
+    (re.compile(r"an address is none"), _no_address),
     (re.compile(r"(?P<day>\S+) lies in the future"), _future),
 )
 

@@ -42,6 +42,7 @@ class _Shape(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     now: datetime = DEFAULT_NOW
     age_days: float = 0.0
     attributes: dict[str, str] = {}
+    networks: dict[str, str] = {}
     items: tuple[str, ...] | None = None
     reason: str = ""
 
@@ -74,6 +75,7 @@ def read_example(node: Node) -> Example:
         observed_at=shape.now - timedelta(days=shape.age_days),
         zone=shape.zone,
         attributes=attributes,
+        networks=tuple(shape.networks.items()),
     )
     return Example(
         machine=machine, now=shape.now, expect=shape.expect, items=shape.items, reason=shape.reason, line=node.line

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -20,11 +22,16 @@ class UndeterminedError(Exception):
     """There is no answer; the text says why, in English, short and stable."""
 
 
+ZoneNetworks = tuple[tuple[str, str], ...]
+"""Network and the id of the zone that it belongs to, as the office's configuration has them."""
+
+
 class Surroundings(Struct, frozen=True, kw_only=True):
     """What a function may look at besides its arguments."""
 
     now: datetime
     lifecycle: Lifecycle
+    networks: ZoneNetworks = ()
 
 
 class Function(Struct, frozen=True, kw_only=True):
@@ -57,6 +64,40 @@ def end_of_support(around: Surroundings, product: str, cycle: str, edition: str 
     return end
 
 
+def is_private(_: Surroundings, address: str) -> bool:
+    """The address, with or without the length of its network, is none of the internet's (RFC 1918, 6598, 4193, …)."""
+    return not _address(address).is_global
+
+
+def zone_of(around: Surroundings, address: str) -> str:
+    """The zone whose network holds the address; the smallest where networks lie within each other; empty for none."""
+    if not around.networks:
+        raise UndeterminedError("no zone has networks")
+    return _finder(around.networks)(address)
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(text.partition("/")[0].partition("%")[0])
+    except ValueError:
+        raise UndeterminedError("an address is none") from None
+
+
+@lru_cache(maxsize=4)
+def _finder(networks: ZoneNetworks) -> Callable[[str], str]:
+    parsed = sorted(
+        ((ipaddress.ip_network(network), zone) for network, zone in networks), key=lambda each: -each[0].prefixlen
+    )
+
+    @lru_cache(maxsize=4096)
+    def find(text: str) -> str:
+        address = _address(text)
+        return next((zone for network, zone in parsed if address in network), "")
+
+    return find
+
+
 def day(_: Surroundings, instant: datetime) -> str:
     return instant.date().isoformat()
 
@@ -72,6 +113,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "end_of_support": Function(
         takes=((STRING,), (STRING,), (STRING,)), gives=TIMESTAMP, run=end_of_support, optional=1
     ),
+    "is_private": Function(takes=((STRING,),), gives=BOOL, run=is_private),
+    "zone_of": Function(takes=((STRING,),), gives=STRING, run=zone_of),
     "string": Function(takes=((INT, STRING),), gives=STRING, run=string),
     "version_cmp": Function(takes=((STRING,), (STRING,)), gives=INT, run=lambda _, a, b: version_cmp(a, b)),
     "size": Function(takes=((STRING, Kind(name="list")),), gives=INT, run=lambda _, value: len(value)),
@@ -81,5 +124,7 @@ METHODS: Final[Mapping[str, Function]] = {
     "startsWith": Function(takes=((STRING,), (STRING,)), gives=BOOL, run=lambda _, text, part: text.startswith(part)),
     "endsWith": Function(takes=((STRING,), (STRING,)), gives=BOOL, run=lambda _, text, part: text.endswith(part)),
 }
-REGISTERED: Final = frozenset({"days_since", "days_until", "day", "end_of_support", "version_cmp"})
+REGISTERED: Final = frozenset(
+    {"days_since", "days_until", "day", "end_of_support", "is_private", "version_cmp", "zone_of"}
+)
 """Those that CEL does not bring itself."""

@@ -26,13 +26,17 @@ Answer = tuple[Status, str]
 def evaluate(rules: RuleSet, machine: Machine, now: datetime, checks: Iterable[str] | None = None) -> list[Verdict]:
     """Verdicts of all checks, or of those named (unknown names are passed over), in the order of their ids."""
     wanted = rules.checks.keys() if checks is None else rules.checks.keys() & set(checks)
-    desk = _Desk(machine, Surroundings(now=now, lifecycle=rules.lifecycle))
+    desk = _Desk(machine, _around(machine, now, rules.lifecycle))
     return [_guarded(desk, rules.checks[check]) for check in sorted(wanted)]
 
 
 def judge(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle = NO_LIFECYCLE) -> Verdict:
     """The answer of one check. Never raises on account of the facts."""
-    return _Desk(machine, Surroundings(now=now, lifecycle=lifecycle)).judge(check)
+    return _Desk(machine, _around(machine, now, lifecycle)).judge(check)
+
+
+def _around(machine: Machine, now: datetime, lifecycle: Lifecycle) -> Surroundings:
+    return Surroundings(now=now, lifecycle=lifecycle, networks=machine.networks)
 
 
 def _guarded(desk: _Desk, check: Check) -> Verdict:

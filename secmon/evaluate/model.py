@@ -50,6 +50,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     """`zone`, `department`, `role`, …, as the office gave them; only those that are given."""
     stale_after_s: float = 14 * 86_400.0
     """The zone's limit of freshness."""
+    networks: tuple[tuple[str, str], ...] = ()
+    """Each network of the office (CIDR) and the id of its zone."""
 
 
 class Item(Struct, frozen=True, kw_only=True):

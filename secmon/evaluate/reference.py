@@ -27,7 +27,7 @@ UNDETERMINED: Final = "undetermined"
 
 def disagreements(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle) -> Iterator[str]:
     """Where the library gives another answer; nothing when both agree."""
-    around = Surroundings(now=now, lifecycle=lifecycle)
+    around = Surroundings(now=now, lifecycle=lifecycle, networks=machine.networks)
     names: dict[str, object] = {
         name: state.facts
         for name, state in machine.sections.items()
@@ -73,7 +73,16 @@ def _ours(condition: Condition, frame: Frame) -> object:
         answer = condition.run(frame)
     except UndeterminedError:
         return UNDETERMINED
-    return list(answer) if isinstance(answer, tuple) else answer
+    return _plain(answer)
+
+
+def _plain(value: object) -> object:
+    """CEL gives lists where facts hold tuples, also within the elements of a list."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return value
 
 
 def _theirs(condition: Condition, frame: Frame) -> object:

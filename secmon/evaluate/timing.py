@@ -21,6 +21,7 @@ MAX_CONDITION_S: Final = 2.0
 MAX_START_S: Final = 60.0
 INNER_LIST_ELEMENTS: Final = 4
 """Of a list within a list element; more would not fit under the wire's total."""
+LARGEST_NETWORKS: Final = tuple((f"10.{number}.0.0/16", "lgwan") for number in range(64))
 LARGEST_NOW: Final = datetime(2026, 11, 20, tzinfo=UTC)
 
 Timing = tuple[str, str, float | None]
@@ -70,7 +71,7 @@ def _child(folder: Path, pipe: Connection) -> None:
 def _frame(check: Check, rules: RuleSet, facts: Mapping[str, object]) -> Frame:
     limits = {name: limit.of(None) for name, limit in check.limits.items()}
     names = {**facts, "now": LARGEST_NOW, "limits": limits, "attributes": {"zone": "lgwan"}}
-    return Frame(names, Surroundings(now=LARGEST_NOW, lifecycle=rules.lifecycle))
+    return Frame(names, Surroundings(now=LARGEST_NOW, lifecycle=rules.lifecycle, networks=LARGEST_NETWORKS))
 
 
 def _conditions(check: Check, frame: Frame) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -22,7 +22,7 @@ ALL = [pytest.param(check, EXAMPLES[check.id], id=check.id) for check in LOADED.
 
 
 def test_it_ships_enough_checks_over_all_areas() -> None:
-    assert len(LOADED.checks) >= 24
+    assert len(LOADED.checks) >= 90
     assert {check.area for check in LOADED.checks.values()} == set(AREAS)
 
 
@@ -124,4 +124,5 @@ def changed(machine: Machine, sections: Mapping[str, SectionState]) -> Machine:
         zone=machine.zone,
         attributes=machine.attributes,
         stale_after_s=machine.stale_after_s,
+        networks=machine.networks,
     )
