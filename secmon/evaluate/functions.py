@@ -16,6 +16,7 @@ from secmon.evaluate.versions import version_cmp
 
 CLOCK_TOLERANCE: Final = timedelta(days=1)
 """An instant further in the future than this comes from a wrong clock and proves nothing."""
+NO_ADDRESS: Final = "an address is none"
 
 
 class UndeterminedError(Exception):
@@ -31,7 +32,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 
     now: datetime
     lifecycle: Lifecycle
-    networks: ZoneNetworks = ()
+    find_zone: Callable[[str], str | None] | None = None
+    """The zone of an address, from `zone_finder`; None where no zone has networks."""
 
 
 class Function(Struct, frozen=True, kw_only=True):
@@ -66,34 +68,43 @@ def end_of_support(around: Surroundings, product: str, cycle: str, edition: str 
 
 def is_private(_: Surroundings, address: str) -> bool:
     """The address, with or without the length of its network, is none of the internet's (RFC 1918, 6598, 4193, …)."""
-    return not _address(address).is_global
+    parsed = _address(address)
+    if parsed is None:
+        raise UndeterminedError(NO_ADDRESS)
+    return not parsed.is_global
 
 
 def zone_of(around: Surroundings, address: str) -> str:
     """The zone whose network holds the address; the smallest where networks lie within each other; empty for none."""
-    if not around.networks:
+    if around.find_zone is None:
         raise UndeterminedError("no zone has networks")
-    return _finder(around.networks)(address)
+    zone = around.find_zone(address)
+    if zone is None:
+        raise UndeterminedError(NO_ADDRESS)
+    return zone
 
 
 @lru_cache(maxsize=4096)
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text.partition("/")[0].partition("%")[0])
     except ValueError:
-        raise UndeterminedError("an address is none") from None
+        return None
 
 
-@lru_cache(maxsize=4)
-def _finder(networks: ZoneNetworks) -> Callable[[str], str]:
+@lru_cache(maxsize=16)
+def zone_finder(networks: ZoneNetworks) -> Callable[[str], str | None] | None:
+    """None where there are no networks; the finder gives None for what is no address."""
+    if not networks:
+        return None
     parsed = sorted(
         ((ipaddress.ip_network(network), zone) for network, zone in networks), key=lambda each: -each[0].prefixlen
     )
 
     @lru_cache(maxsize=4096)
-    def find(text: str) -> str:
+    def find(text: str) -> str | None:
         address = _address(text)
-        return next((zone for network, zone in parsed if address in network), "")
+        return None if address is None else next((zone for network, zone in parsed if address in network), "")
 
     return find
 

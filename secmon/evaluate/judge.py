@@ -8,7 +8,7 @@ from typing import Final
 
 from secmon.evaluate.check import Check, Items
 from secmon.evaluate.condition import Condition
-from secmon.evaluate.functions import Surroundings, UndeterminedError
+from secmon.evaluate.functions import Surroundings, UndeterminedError, zone_finder
 from secmon.evaluate.lifecycle import Lifecycle
 from secmon.evaluate.model import STALE, Item, Machine, SectionState, Status, Verdict
 from secmon.evaluate.ruleset import RuleSet
@@ -36,7 +36,7 @@ def judge(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle = 
 
 
 def _around(machine: Machine, now: datetime, lifecycle: Lifecycle) -> Surroundings:
-    return Surroundings(now=now, lifecycle=lifecycle, networks=machine.networks)
+    return Surroundings(now=now, lifecycle=lifecycle, find_zone=zone_finder(machine.networks))
 
 
 def _guarded(desk: _Desk, check: Check) -> Verdict:

@@ -17,7 +17,7 @@ import cel
 
 from secmon.evaluate.check import Check
 from secmon.evaluate.condition import Condition
-from secmon.evaluate.functions import FUNCTIONS, REGISTERED, Surroundings, UndeterminedError
+from secmon.evaluate.functions import FUNCTIONS, REGISTERED, Surroundings, UndeterminedError, zone_finder
 from secmon.evaluate.lifecycle import Lifecycle
 from secmon.evaluate.model import Machine
 from secmon.evaluate.scope import Frame
@@ -27,7 +27,7 @@ UNDETERMINED: Final = "undetermined"
 
 def disagreements(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle) -> Iterator[str]:
     """Where the library gives another answer; nothing when both agree."""
-    around = Surroundings(now=now, lifecycle=lifecycle, networks=machine.networks)
+    around = Surroundings(now=now, lifecycle=lifecycle, find_zone=zone_finder(machine.networks))
     names: dict[str, object] = {
         name: state.facts
         for name, state in machine.sections.items()

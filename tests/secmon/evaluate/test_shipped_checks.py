@@ -22,7 +22,7 @@ ALL = [pytest.param(check, EXAMPLES[check.id], id=check.id) for check in LOADED.
 
 
 def test_it_ships_enough_checks_over_all_areas() -> None:
-    assert len(LOADED.checks) >= 90
+    assert len(LOADED.checks) >= 120
     assert {check.area for check in LOADED.checks.values()} == set(AREAS)
 
 
