@@ -28,6 +28,7 @@ WHAT_TO_DO = {
     "token-used-up": "ask for a new enrollment string, or for one that may be used more often",
     "token-network": "ask for an enrollment string for this machine's network",
     "enrollment-refused": "ask whoever runs the collector",
+    "unknown-format": "upgrade the collector, then enroll again",
     "revoked-key": f"remove {keys.KEY_FILE} from the state folder and enroll with a new enrollment string",
 }
 """For each problem that refuses an enrollment."""
