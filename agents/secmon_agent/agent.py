@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, identity, machine, report, state, transport, wire
+from secmon_agent import __version__, identity, keys, machine, report, state, transport, wire
 from secmon_agent.config import Config
-from secmon_agent.errors import NotEnrolledError, StorageError
+from secmon_agent.errors import AgentError, NotEnrolledError, StorageError
 from secmon_agent.identity import Identity
 from secmon_agent.outcome import Outcome, both
 from secmon_agent.report import Circumstances
@@ -175,5 +175,7 @@ def open_agent(state_dir: Path, config: Config, key: SigningKey | None, where: I
 
     if key is None or where is None or where.status != "enrolled":
         raise NotEnrolledError(state_dir)
+    if where.key_id not in (b"", wire.key_id(bytes(key.verify_key))):
+        raise AgentError(f"{state_dir / keys.KEY_FILE} is not the key that was enrolled; restore it, or enroll again")
     host = live_host(state_dir)
     return Agent(state_dir, config, key, where, lambda: collect(host))
