@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,7 +76,7 @@ class Agent:
             if deliver:
                 self.drain()
             raise
-        stored = Outcome(dropped=self._spool.trim(time.time()), waiting=len(self._spool.names()))
+        stored = Outcome(dropped=self._spool.trim(self.interval_s), waiting=len(self._spool.names()))
         return both(stored, self.drain()) if deliver else stored
 
     def _enqueue(self, sections: Sections) -> None:
