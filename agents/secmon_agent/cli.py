@@ -206,6 +206,7 @@ def _facts(options: Namespace) -> int:
     from secmon_agent.probes import probes_for
 
     _, state_dir = session.opened(*_named(options))
+    session.as_owner(state_dir)
     host = live_host(state_dir if os.access(state_dir, os.W_OK) else None)
     known = probes_for(host.family)
     for name in options.section or ():
