@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, identity, machine, report, state, transport, wire
+from secmon_agent import __version__, identity, keys, machine, report, state, transport, wire
 from secmon_agent.config import Config
-from secmon_agent.errors import NotEnrolledError, StorageError
+from secmon_agent.errors import AgentError, NotEnrolledError, StorageError
 from secmon_agent.identity import Identity
 from secmon_agent.outcome import Outcome, both
 from secmon_agent.report import Circumstances
@@ -36,13 +35,16 @@ class Agent:
         key: SigningKey,
         where: Identity,
         collect: Callable[[], Sections],
+        interval_s: int | None = None,
     ) -> None:
+        """`interval_s` where something else decides how often this runs, whatever the collector says."""
         self._state_dir = state_dir
         self._config = config
         self._key = key
         self._key_id = wire.key_id(bytes(key.verify_key))
         self._where = where
         self._collect = collect
+        self._timer_s = interval_s
         self._spool = Spool(
             state_dir,
             bytes(key.verify_key),
@@ -54,7 +56,7 @@ class Agent:
 
     @property
     def interval_s(self) -> int:
-        return self._state.interval_s or self._config.interval_s
+        return self._timer_s or self._state.interval_s or self._config.interval_s
 
     def cycle(self, *, deliver: bool = True) -> Outcome:
         """Report the machine as it is, and hand over. Raises AgentError when the report could not even be stored."""
@@ -77,7 +79,7 @@ class Agent:
             if deliver:
                 self.drain()
             raise
-        stored = Outcome(dropped=self._spool.trim(time.time()), waiting=len(self._spool.names()))
+        stored = Outcome(dropped=self._spool.trim(self.interval_s), waiting=len(self._spool.names()))
         return both(stored, self.drain()) if deliver else stored
 
     def _enqueue(self, sections: Sections) -> None:
@@ -169,11 +171,15 @@ class Agent:
         return new
 
 
-def open_agent(state_dir: Path, config: Config, key: SigningKey | None, where: Identity | None) -> Agent:
+def open_agent(
+    state_dir: Path, config: Config, key: SigningKey | None, where: Identity | None, interval_s: int | None = None
+) -> Agent:
     """The agent of this machine with its real probes; raises NotEnrolledError when it is none."""
     from secmon_agent.collect import collect, live_host
 
     if key is None or where is None or where.status != "enrolled":
         raise NotEnrolledError(state_dir)
+    if where.key_id not in (b"", wire.key_id(bytes(key.verify_key))):
+        raise AgentError(f"{state_dir / keys.KEY_FILE} is not the key that was enrolled; restore it, or enroll again")
     host = live_host(state_dir)
-    return Agent(state_dir, config, key, where, lambda: collect(host))
+    return Agent(state_dir, config, key, where, lambda: collect(host), interval_s)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from secmon_agent import __version__, durable, identity, invited, keys, session, state
 from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
+from secmon_agent.limits import MAX_INTERVAL_S, MIN_INTERVAL_S
 
 if TYPE_CHECKING:
     import argparse
@@ -34,12 +35,15 @@ def _parsed(arguments: list[str]) -> Namespace:
     return _once_alone(arguments) or _service_alone(arguments) or Namespace(**vars(parser().parse_args(arguments)))
 
 
+_ONCE = {"--config": "config", "--state-dir": "state_dir", "--interval": "interval", "once": "command"}
+
+
 def _once_alone(arguments: list[str]) -> Namespace | None:
     """`once` as timers start it, without `argparse`, which costs a tenth of a cycle; None for everything else."""
     words = iter(arguments)
     options: dict[str, str] = {}
     for word in words:
-        name = {"--config": "config", "--state-dir": "state_dir", "once": "command"}.get(word, "")
+        name = _ONCE.get(word, "")
         value = word if name == "command" else next(words, "")
         if not name or name in options or not value or value.startswith("-"):
             return None
@@ -74,7 +78,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[shared], help="stay and report every interval")
     run.add_argument("--now", action="store_true", help="report at once instead of after a random pause")
-    commands.add_parser("once", parents=[shared], help="report once and end")
+    once = commands.add_parser("once", parents=[shared], help="report once and end")
+    once.add_argument(
+        "--interval",
+        metavar="SECONDS",
+        default=argparse.SUPPRESS,
+        help="how often a timer starts this; the collector is told",
+    )
     enroll = commands.add_parser("enroll", parents=[shared], help="join a collector by its enrollment string")
     source = enroll.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -135,17 +145,26 @@ def _end_on_signals() -> None:
 def _once(options: Namespace) -> int:
     from secmon_agent.agent import open_agent
 
+    interval_s = _interval_s(getattr(options, "interval", None))
     settings, state_dir = session.opened(*_named(options))
     with session.alone(state_dir):
         answer = session.joined(state_dir, settings)
         if answer is not None and answer.status == "pending":
             raise AgentError(session.pending_line(answer))
-        agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir))
+        agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir), interval_s)
         outcome = agent.cycle()
     if outcome.trouble:
         raise AgentError(outcome.line())
     _say(outcome.line())
     return 0
+
+
+def _interval_s(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isdecimal() and MIN_INTERVAL_S <= int(text[:9]) <= MAX_INTERVAL_S):
+        raise ConfigError(f"--interval {text}: a number of seconds from {MIN_INTERVAL_S} to {MAX_INTERVAL_S}")
+    return int(text)
 
 
 def _enroll(options: Namespace) -> int:
@@ -187,6 +206,7 @@ def _facts(options: Namespace) -> int:
     from secmon_agent.probes import probes_for
 
     _, state_dir = session.opened(*_named(options))
+    session.as_owner(state_dir)
     host = live_host(state_dir if os.access(state_dir, os.W_OK) else None)
     known = probes_for(host.family)
     for name in options.section or ():

@@ -30,6 +30,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Longest silence of the network within one request."""
     spool_max_bytes: Annotated[int, Meta(ge=2 * MAX_WIRE_BYTES)] = 32 << 20
     spool_max_days: Annotated[float, Meta(gt=0)] = 30.0
+    """Days at work: neither a clock that is set nor a pause of this machine makes a report older."""
 
 
 def default_config_file() -> Path:

@@ -16,6 +16,8 @@ from typing import IO
 from secmon_agent.errors import AgentError, StorageError
 
 TEMPORARY = ".tmp"
+DAMAGED = ".damaged"
+"""Behind the name of a file that was put aside because it could not be understood."""
 
 
 def private_directory(path: Path) -> None:

@@ -28,6 +28,7 @@ WHAT_TO_DO = {
     "token-used-up": "ask for a new enrollment string, or for one that may be used more often",
     "token-network": "ask for an enrollment string for this machine's network",
     "enrollment-refused": "ask whoever runs the collector",
+    "unknown-format": "upgrade the collector, then enroll again",
     "revoked-key": f"remove {keys.KEY_FILE} from the state folder and enroll with a new enrollment string",
 }
 """For each problem that refuses an enrollment."""
@@ -38,7 +39,7 @@ def enroll(
 ) -> Identity:
     """Enroll this machine, or ask again, over a locked state folder. Raises AgentError with what to do."""
     key = keys.load_or_create(state_dir)
-    current = identity.load(state_dir)
+    current = identity.undamaged(state_dir)
     waiting = Identity(
         host=invitation.host,
         port=invitation.port,
@@ -89,6 +90,7 @@ def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey, hos
         asset_number="" if enrolled else waiting.asset_number,
         reason="" if enrolled else printable(answer.reason),
         collector_id=answer.collector_id,
+        key_id=wire.key_id(bytes(key.verify_key)),
         enrolled_at=datetime.now(UTC).replace(microsecond=0) if enrolled else None,
     )
     if enrolled:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from secmon_agent import durable
 from secmon_agent.config import Config
-from secmon_agent.errors import AgentError, ConfigError
+from secmon_agent.errors import AgentError, ConfigError, StorageError
 
 IDENTITY_FILE = "identity.json"
 
@@ -31,6 +31,8 @@ class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     """Why it is pending."""
     collector_id: bytes = b""
+    key_id: bytes = b""
+    """Of the key that was enrolled; empty where an earlier version enrolled."""
     enrolled_at: datetime | None = None
 
     @property
@@ -47,6 +49,18 @@ def load(state_dir: Path) -> Identity | None:
         return msgspec.json.decode(data, type=Identity)
     except (msgspec.DecodeError, ValueError) as error:
         raise AgentError(f"{path} cannot be understood ({error}); enroll again") from None
+
+
+def undamaged(state_dir: Path) -> Identity | None:
+    """As `load` for those who write a new one: a file that cannot be understood is moved aside."""
+    path = state_dir / IDENTITY_FILE
+    try:
+        return load(state_dir)
+    except StorageError:
+        raise
+    except AgentError:
+        durable.move(path, path.with_name(IDENTITY_FILE + durable.DAMAGED))
+        return None
 
 
 def save(state_dir: Path, identity: Identity) -> None:

@@ -41,12 +41,14 @@ def follow(state_dir: Path, config: Config) -> Identity | None:
     try:
         invited = invitation.parse(kept.decode("utf-8", "replace"))
     except ValueError:
-        raise AgentError(f"{path} is damaged; remove it, then enroll again") from None
+        aside = path.with_name(INVITATION_FILE + durable.DAMAGED)
+        durable.move(path, aside)
+        raise AgentError(f"the enrollment string that waited was damaged and is now {aside}; enroll again") from None
     answer = enroll.enroll(state_dir, config, invited, enroll.host_facts(state_dir))
     durable.remove(path)
     return answer
 
 
 def _is_enrolled(state_dir: Path) -> bool:
-    where = identity.load(state_dir)
+    where = identity.undamaged(state_dir)
     return where is not None and where.status == "enrolled"

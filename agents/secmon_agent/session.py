@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,9 +39,18 @@ def opened(config_file: str | None, state_dir: str | None) -> tuple[Config, Path
 def alone(state_dir: Path, lock: str = LOCK_FILE) -> Iterator[None]:
     """The state folder, created and locked against a second process."""
     _refuse_foreign(state_dir)
+    as_owner(state_dir)
     durable.private_directory(state_dir)
     with durable.exclusive(state_dir / lock):
         yield
+
+
+def as_owner(state_dir: Path) -> None:
+    """On Linux root becomes the owner of the service's folder before it touches it. Raises AgentError."""
+    if sys.platform == "linux" and os.geteuid() == 0:
+        from secmon_agent import own_user_linux
+
+        own_user_linux.become_owner(state_dir)
 
 
 def _refuse_foreign(state_dir: Path) -> None:

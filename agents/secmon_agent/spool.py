@@ -9,6 +9,7 @@ good moves to `rejected/`, what is not readable any more to `damaged/`; both are
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,20 +82,30 @@ class Spool:
     def reject(self, name: str) -> None:
         self._set_aside(name, self._rejected)
 
-    def trim(self, now_s: float) -> int:
-        """Drop the oldest beyond the bounds (`now_s`: seconds since 1970); answers how many."""
+    def trim(self, interval_s: float) -> int:
+        """Drop the oldest beyond the bounds (`interval_s`: pause between two reports); answers how many."""
         names = self.names()
         keep = next((name for name in reversed(names) if name.endswith(FULL)), names[-1] if names else None)
         sizes = {name: _size(self._directory / name) for name in names}
+        ages_s = dict(zip(names, self._ages_s(names, interval_s), strict=True))
         total = sum(sizes.values())
         dropped = 0
         for name in names:
-            too_old = now_s - _written_at(self._directory / name) > self._max_age_s
-            if name != keep and (total > self._max_bytes or too_old):
+            if name != keep and (total > self._max_bytes or ages_s[name] > self._max_age_s):
                 durable.remove(self._directory / name)
                 total -= sizes[name]
                 dropped += 1
         return dropped
+
+    def _ages_s(self, names: list[str], interval_s: float) -> list[float]:
+        """How long this agent has been at work since it wrote each report, oldest first, as of the newest.
+
+        Each step from one report to the next counts as one interval at most: a clock that jumps, be it by years, may
+        keep a report longer, and drops none.
+        """
+        written = [_written_at(self._directory / name) for name in names]
+        steps = [min(max(then - before, 0.0), interval_s) for before, then in itertools.pairwise(written)]
+        return list(itertools.accumulate(reversed(steps), initial=0.0))[::-1] if names else []
 
     def _set_aside(self, name: str, directory: Path) -> None:
         number = max((int(path.name[:12]) for path in directory.iterdir() if _NAME.fullmatch(path.name)), default=0) + 1

@@ -9,11 +9,13 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from secmon_agent import durable
+from secmon_agent.limits import MAX_INTERVAL_S, MIN_INTERVAL_S
 
 STATE_FILE = "state.json"
 
@@ -22,8 +24,8 @@ Known = tuple[str, bytes]
 
 
 class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    stream: bytes
-    sequence: int = 0
+    stream: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    sequence: Annotated[int, Meta(ge=0, lt=2**62)] = 0
     """Last one used; made durable before the report that carries it is sealed."""
     acked: Mapping[str, Known] = {}
     """Sections as the collector is known to have them, of the whole machine."""
@@ -32,11 +34,11 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
     their data is sent even when the digest is an acknowledged one: the waiting reports reach the collector first."""
     collector_id: bytes = b""
     generation: int | None = None
-    interval_s: int | None = None
+    interval_s: Annotated[int, Meta(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)] | None = None
     """As the collector last set it."""
     offset_s: float | None = None
     """Collector's clock minus this machine's."""
-    last_ack_at: datetime | None = None
+    last_ack_at: Annotated[datetime, Meta(tz=True)] | None = None
     last_ack_sequence: int | None = None
     booted_at: float | None = None
     """Boot time that `boot_id` was made from, where the system has no boot id of its own."""
@@ -57,10 +59,9 @@ def peek(state_dir: Path) -> State | None:
     if data is None:
         return None
     try:
-        state = msgspec.json.decode(data, type=State)
+        return msgspec.json.decode(data, type=State)
     except (msgspec.DecodeError, ValueError):
         return None
-    return state if len(state.stream) == 16 else None
 
 
 def load(state_dir: Path) -> State | None:
@@ -68,7 +69,7 @@ def load(state_dir: Path) -> State | None:
     path = state_dir / STATE_FILE
     state = peek(state_dir)
     if state is None and path.exists():
-        durable.move(path, path.with_name(STATE_FILE + ".damaged"))
+        durable.move(path, path.with_name(STATE_FILE + durable.DAMAGED))
     return state
 
 

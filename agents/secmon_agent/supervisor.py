@@ -88,7 +88,7 @@ def _turn(start: Start, command: Sequence[str], wait: Wait, interval_s: int) -> 
         return None if said is None else msgspec.json.decode(said, type=Turn)
     except (programs.CommandError, OSError) as error:
         trouble = f"the report could not be made: {error}"
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         trouble = "the process that makes the report ended without an answer"
     return Turn(outcome=Outcome(trouble=trouble), interval_s=interval_s)
 

@@ -45,6 +45,7 @@ MAX_INTERVAL_S: Final = limits.MAX_INTERVAL_S
 REPORT_TYPE: Final = "application/vnd.secmon.report.v1"
 ENROLLMENT_TYPE: Final = "application/vnd.secmon.enrollment.v1"
 ZLIB_SUFFIX: Final = "+zlib"
+_TYPES: Final = (REPORT_TYPE, ENROLLMENT_TYPE)
 CONTENT_TYPE: Final = "application/vnd.secmon.envelope+msgpack"
 ACK_CONTENT_TYPE: Final = "application/vnd.secmon.ack+msgpack"
 KEY_ID_HEADER: Final = "secmon-key-id"
@@ -331,7 +332,8 @@ def _payload(envelope: Envelope, type_: str) -> bytes:
     elif envelope.type == type_ + ZLIB_SUFFIX:
         payload = _inflate(envelope.payload)
     else:
-        raise WireError(400, f"envelope: type {envelope.type!r} is not {type_!r} - at `$.type`")
+        status = 400 if envelope.type.removesuffix(ZLIB_SUFFIX) in _TYPES else 415
+        raise WireError(status, f"envelope: type {envelope.type!r} is not {type_!r} - at `$.type`")
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError(413, f"payload of {len(payload)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
     _skim(payload, "payload")
@@ -381,6 +383,7 @@ PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
 PROBLEM_PREFIX: Final = "urn:secmon:problem:"
 PROBLEMS: Final[dict[str, str]] = {
     "malformed": "The message cannot be read",
+    "unknown-format": "This collector does not know this format; it may be older than the agent",
     "too-large": "The message is over a limit",
     "slow": "The message took too long to arrive",
     "unknown-key": "This key is not enrolled here",

@@ -114,7 +114,7 @@ def admit(body: bytes, key: KnownKey, received_at: datetime) -> Admitted:
 
 
 def refusal(error: wire.WireError) -> Refused:
-    problem = {401: "bad-signature", 413: "too-large"}.get(error.status, "malformed")
+    problem = {401: "bad-signature", 413: "too-large", 415: "unknown-format"}.get(error.status, "malformed")
     return Refused(problem, error.status, error.detail)
 
 

@@ -103,6 +103,10 @@ def enrollment() -> wire.EnrollmentRequest:
     )
 
 
+def enrollment_with_asset_number() -> wire.EnrollmentRequest:
+    return replace(enrollment(), asset_number="A-0042")
+
+
 def plain(message: Struct) -> dict[str, object]:
     """Of msgspec's own making, so that it can be changed at will."""
     return dict(msgspec.to_builtins(message, builtin_types=(datetime, bytes)))
@@ -164,6 +168,11 @@ SEALED: dict[str, tuple[str, str, Struct]] = {
     "heartbeat": ("Nothing has changed", wire.REPORT_TYPE, heartbeat()),
     "full": ("Every section with its data, compressed", wire.REPORT_TYPE, full()),
     "enrollment": ("A first message", wire.ENROLLMENT_TYPE, enrollment()),
+    "enrollment-asset-number": (
+        "A first message that names the machine's row in the ledger",
+        wire.ENROLLMENT_TYPE,
+        enrollment_with_asset_number(),
+    ),
 }
 """Name: what it shows, its type, what `wire.seal` is given."""
 
@@ -256,7 +265,7 @@ def vectors() -> dict[str, Vector]:
     made: dict[str, Vector] = {}
     valid = {name: (about, wire.seal(type_, message, KEY)) for name, (about, type_, message) in SEALED.items()}
     for name, (about, body) in {**valid, **LATER}.items():
-        kind = "enrollment" if name == "enrollment" else "report"
+        kind = "enrollment" if name.startswith("enrollment") else "report"
         made[f"valid-{name}.json"] = Vector(
             about=about, kind=kind, public_key=PUBLIC_KEY.hex(), envelope=body.hex(), message=told(opened(kind, body))
         )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from secmon_agent import __version__, cli, durable, identity, session
+from secmon_agent import __version__, cli, durable, identity, session, wire
 from tests.agents.desk import Desk
-from tests.agents.server import Collector, cut, refuse
+from tests.agents.server import Answer, Collector, Handler, cut, refuse
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -202,6 +202,7 @@ def test_it_takes_no_folder_that_others_need(tmp_path: Path, capsys: pytest.Capt
         ["once", "--state-dir", "a"],
         ["--config", "c", "once", "--state-dir", "a"],
         ["--state-dir", "a", "--config", "c", "once"],
+        ["once", "--interval", "3600", "--state-dir", "a"],
     ],
 )
 def test_it_understands_once_without_the_parser_as_with_it(arguments: list[str]) -> None:
@@ -236,3 +237,67 @@ def test_it_keeps_no_argument_parser_in_the_service() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     expected = [("action", "run"), ("command", "service"), ("config", "c.toml"), ("state_dir", "d")]
     assert done.stdout.strip() == f"{expected} False"
+
+
+def test_it_says_how_often_a_timer_starts_it(
+    desk: Desk, collector: Collector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collector.interval_s = 900
+    for arguments in ((), ("--interval", "7200"), ()):
+        assert run(capsys, "once", "--state-dir", desk.folder, *arguments)[0] == 0
+    assert [report.interval_s for report in collector.received][-3:] == [3600, 7200, 900]
+
+
+@pytest.mark.parametrize("text", ["59", "86401", "1h", "²", "9" * 400])
+def test_it_does_not_say_an_interval_that_is_none(
+    desk: Desk, collector: Collector, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    code, out, err = run(capsys, "once", "--state-dir", desk.folder, "--interval", text)
+    assert (code, out) == (2, "")
+    assert "a number of seconds from 60 to 86400" in err
+    assert collector.paths == []
+
+
+def witnessed(collector: Collector) -> list[bytes]:
+    """Filled with the body of the next request."""
+    bodies: list[bytes] = []
+
+    def answer(handler: Handler) -> Answer:
+        bodies.append(handler.body)
+        return handler.usual(collector)
+
+    collector.script = [answer]
+    return bodies
+
+
+def test_it_tells_the_collector_its_asset_number(tmp_path: Path, collector: Collector) -> None:
+    enrolled = witnessed(collector)
+    command = [sys.executable, "-m", "secmon_agent", "enroll", "--state-dir", str(tmp_path / "state")]
+    subprocess.run([*command, "--asset-number", " 2023-0042 ", str(collector.invitation())], check=True)
+    request = wire.read_enrollment(wire.read_envelope(enrolled[0]))
+    assert request.asset_number == "2023-0042"
+    stored = identity.load(tmp_path / "state")
+    assert stored is not None
+    assert (stored.status, stored.asset_number) == ("enrolled", "")
+
+
+def test_it_asks_again_with_its_asset_number_while_it_waits(
+    tmp_path: Path, collector: Collector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state"
+    collector.pending = True
+    arguments = ("enroll", "--state-dir", folder, "--asset-number", "2023-0042", str(collector.invitation()))
+    assert run(capsys, *arguments)[0] == 0
+    collector.pending = False
+    enrolled = witnessed(collector)
+    assert run(capsys, "once", "--state-dir", folder)[0] == 0
+    assert wire.read_enrollment(wire.read_envelope(enrolled[0])).asset_number == "2023-0042"
+
+
+def test_it_does_not_keep_an_asset_number_for_later(
+    tmp_path: Path, collector: Collector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("enroll", "--later", "--asset-number", "1", "--state-dir", tmp_path / "state")
+    code, _, err = run(capsys, *arguments, str(collector.invitation()))
+    assert code == 2
+    assert "secmon host set" in err

@@ -99,7 +99,10 @@ def test_it_says_what_to_do_when_it_is_refused(folder: Path, collector: Collecto
 
 
 def test_it_knows_an_advice_for_every_refusal_of_an_enrollment() -> None:
-    needed = {name for name in wire.PROBLEMS if "token" in name or "enrollment" in name} | {"revoked-key"}
+    needed = {name for name in wire.PROBLEMS if "token" in name or "enrollment" in name} | {
+        "revoked-key",
+        "unknown-format",
+    }
     assert set(enroll.WHAT_TO_DO) == needed
 
 

@@ -78,7 +78,7 @@ def test_it_needs_no_string_where_it_is_enrolled(desk: Desk, collector: Collecto
 
 def test_it_says_when_the_string_that_waits_is_damaged(folder: Path) -> None:
     (folder / invited.INVITATION_FILE).write_text("secmon1/cut")
-    with pytest.raises(AgentError, match="is damaged; remove it, then enroll again"):
+    with pytest.raises(AgentError, match=r"was damaged and is now .*; enroll again"):
         invited.follow(folder, Config())
 
 

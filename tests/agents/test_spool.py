@@ -96,7 +96,7 @@ def test_it_keeps_the_newest_report_with_sections_however_large_or_old(tmp_path:
     spool.put(report(1), heartbeat=False)
     spool.put(report(2), heartbeat=False)
     spool.put(beat(3), heartbeat=True)
-    assert spool.trim(NOW_S * 10) == 2
+    assert spool.trim(100) == 2
     assert sequences(spool) == [2]
 
 
@@ -104,7 +104,7 @@ def test_it_drops_what_is_too_old(spool: Spool, tmp_path: Path) -> None:
     for sequence, age_s in ((1, 2000), (2, 1001), (3, 999), (4, 0)):
         name = spool.put(report(sequence), heartbeat=False)
         os.utime(tmp_path / "spool" / name, (NOW_S - age_s, NOW_S - age_s))
-    assert spool.trim(NOW_S) == 2
+    assert spool.trim(1000) == 2
     assert sequences(spool) == [3, 4]
 
 

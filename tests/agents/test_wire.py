@@ -80,7 +80,7 @@ def test_it_answers_401_for_a_fault_of_the_signature_and_413_for_one_of_size() -
     }
     assert {name for name, status in statuses.items() if status == 401} == signature
     assert "invalid-zlib-bomb.json" in {name for name, status in statuses.items() if status == 413}
-    assert set(statuses.values()) == {400, 401, 413}
+    assert set(statuses.values()) == {400, 401, 413, 415}
 
 
 def test_it_checks_the_signature_before_it_looks_inside() -> None:

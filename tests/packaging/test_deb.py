@@ -29,6 +29,14 @@ for part in etc var usr; do
   mkdir -p work/$part
   mount -t overlay overlay -o lowerdir=/$part,upperdir=up/$part,workdir=work/$part /$part
 done
+mkdir -p -m 700 /var/lib/secmon-agent/spool
+echo old >/var/lib/secmon-agent/spool/000000000001.full
+ln -s /etc/shadow /var/lib/secmon-agent/link
+dpkg -i {deb} >&2
+find /var/lib/secmon-agent -printf '%U:%G\n' | sort -u | grep -c .
+stat -c %U /var/lib/secmon-agent/spool/000000000001.full /etc/shadow
+rm -r /var/lib/secmon-agent/*
+getent passwd secmon-agent | cut -d: -f6,7
 dpkg -i {deb} >&2
 secmon-agent --version
 secmon-agent facts --section os --state-dir /var/lib/secmon-agent | grep -c linux
@@ -38,6 +46,7 @@ dpkg -r secmon-agent >&2
 test ! -e /usr/bin/secmon-agent && test ! -e /usr/lib/secmon-agent && test -d /var/lib/secmon-agent
 tail -c2 /etc/secmon-agent/agent.toml
 dpkg -P secmon-agent >&2
+getent passwd secmon-agent >&2 && exit 1
 test ! -e /var/lib/secmon-agent && test ! -e /etc/secmon-agent && echo gone
 """
 """In a mount namespace whose changes are forgotten; it sees this system's interpreter and libraries."""
@@ -83,4 +92,7 @@ def test_it_installs_runs_and_goes(package: Path) -> None:
     if "mount:" in done.stderr:
         pytest.skip("no overlay file system can be mounted here")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [f"secmon-agent {__version__}", "1", "700", "#", "gone"]
+    whose, *said = done.stdout.splitlines()
+    assert whose == "1"
+    assert said[:3] == ["secmon-agent", "root", "/var/lib/secmon-agent:/usr/sbin/nologin"]
+    assert said[3:] == [f"secmon-agent {__version__}", "1", "700", "#", "gone"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from nacl.signing import SigningKey
 
-from secmon.app import Collector
+from secmon.app import Collector, now_utc
 from secmon.config import Config, Console, DatabaseSection, Ingest
 from secmon.ingest.enrollment import new_token
 from secmon_agent import wire
@@ -21,7 +21,9 @@ from tests.support.office import ZONES
 
 
 @contextmanager
-def running(folder: Path, database_url: str = "", **changes: object) -> Iterator[Collector]:
+def running(
+    folder: Path, database_url: str = "", clock: Callable[[], datetime] = now_utc, **changes: object
+) -> Iterator[Collector]:
     """A whole collector on free ports."""
     config = Config(
         data_dir=str(folder),
@@ -30,7 +32,7 @@ def running(folder: Path, database_url: str = "", **changes: object) -> Iterator
         database=DatabaseSection(url=database_url),
         zones=ZONES,
     )
-    collector = Collector(msgspec.structs.replace(config, **changes))
+    collector = Collector(msgspec.structs.replace(config, **changes), clock)
     collector.start()
     try:
         yield collector

@@ -23,6 +23,8 @@ def with_since(host: Host, found: Iterable[PendingUpdate], fetched: datetime | N
     since = {}
     for update in updates:
         moment = known.get(_kind(update), fetched)
+        if moment is not None and fetched is not None:
+            moment = min(moment, fetched)  # a list older than what it began with: the clock was ahead then
         if moment is not None:
             since[_kind(update)] = moment
     if since != known:

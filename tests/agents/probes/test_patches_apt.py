@@ -158,6 +158,14 @@ def test_lists_from_the_future_have_no_age(make_host: Callable[..., Host]) -> No
     assert (found.lists_updated_at, pending(found)[0].pending_since) == (UNSET, UNSET)
 
 
+def test_an_update_is_not_pending_since_a_time_that_a_wrong_clock_showed(make_host: Callable[..., Host]) -> None:
+    memory = DictMemory()
+    files = {"/var/lib/dpkg/status": installed("1"), **archive("stable", "2")}
+    patches(make_host(files, memory, mtimes={apt_lists.FOLDER: LATEST}))  # the clock was ahead
+    found = patches(make_host(files, memory, mtimes={apt_lists.FOLDER: FIRST}))
+    assert pending(found)[0].pending_since == FIRST
+
+
 def test_it_forgets_what_is_no_longer_pending(make_host: Callable[..., Host]) -> None:
     memory = DictMemory()
     offered = archive("stable", "2")
