@@ -78,9 +78,14 @@ class Record(Struct, frozen=True, kw_only=True):
         ended = self.ended_at is not None and self.ended_at <= min(at, known_at)
         return self.recorded_at <= known_at and self.valid_from <= at < self.valid_to and not ended
 
+    @property
+    def last_moment(self) -> datetime:
+        """Within its last day."""
+        return self.valid_to - timedelta(microseconds=1)
+
     def last_day(self, tz: tzinfo) -> date:
         """Inclusive, at the office."""
-        return (self.valid_to - timedelta(microseconds=1)).astimezone(tz).date()
+        return self.last_moment.astimezone(tz).date()
 
 
 class Register:

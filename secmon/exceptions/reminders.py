@@ -143,7 +143,7 @@ def letter(lines: Sequence[Line], today: date, config: Config) -> Letter:
         space=" ",
     )
     first = lines[0].record
-    day = local_date(first.valid_to - timedelta(microseconds=1), config.tz, config.office.language)
+    day = local_date(first.last_moment, config.tz, config.office.language)
     kind = _KINDS[first.kind].of(config.office.language)
     if japanese:
         subject = f"[期限のお知らせ] {kind} {first.number} は{day}まで"
@@ -163,7 +163,7 @@ def letter(lines: Sequence[Line], today: date, config: Config) -> Letter:
 
 def _told(line: Line, today: date, config: Config) -> str:
     record = line.record
-    last = local_date(record.valid_to - timedelta(microseconds=1), config.tz, config.office.language)
+    last = local_date(record.last_moment, config.tz, config.office.language)
     left = (record.last_day(config.tz) - today).days
     item = f" [{one_line(record.scope.item, 80)}]" if record.scope.item else ""
     kind = _KINDS[record.kind].of(config.office.language)
