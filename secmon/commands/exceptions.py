@@ -62,7 +62,7 @@ def dispute_list(options: Namespace, config: Config) -> int:
 def exception_show(options: Namespace, config: Config) -> int:
     rules = Rulebook(rules_folder(config)).current
     with opened(config) as database, database.read() as connection:
-        record = _find(connection, options.number, options.kind, config)
+        record = find_record(connection, options.number, options.kind, config)
         entry = _entry(connection, record, rules, config)
         covered = _covered(connection, record)
     if options.json:
@@ -80,7 +80,7 @@ def exception_end(options: Namespace, config: Config) -> int:
     with opened(config) as database, database.write() as connection:
         now = now_utc()
         exceptions.lock(connection)
-        record = _find(connection, options.number, options.kind, config)
+        record = find_record(connection, options.number, options.kind, config)
         if record.ended_at is not None or record.valid_to <= now:
             raise Failure(_in(config, f"{record.number} はすでに終わっています", f"{record.number} is over already"))
         exceptions.end(connection, record, reason=reason, actor=actor(), now=now)
@@ -280,7 +280,7 @@ def _covered(connection: Connection, record: Record) -> list[dict[str, Any]]:
     return [{"host": names[row.host_id], "item": row.item, "opened_at": row.opened_at} for row in rows]
 
 
-def _find(connection: Connection, number: str, kind: Kind, config: Config) -> Record:
+def find_record(connection: Connection, number: str, kind: Kind, config: Config) -> Record:
     record = exceptions.find(connection, number.upper())
     if record is None or record.kind != kind:
         raise Failure(

@@ -31,6 +31,10 @@ def add_disputes(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     add.add_argument("--json", action="store_true", help="for programs")
     add.set_defaults(handler="exceptions.dispute_add")
     _looking(actions, shared, "dispute")
+    export = actions.add_parser("export", parents=[shared], help="the facts behind it for the maintainers, redacted")
+    export.add_argument("number", metavar="NUMBER")
+    export.add_argument("--out", metavar="FILE", help="default: the terminal")
+    export.set_defaults(handler="disputes.dispute_export", kind="dispute")
 
 
 def _looking(actions: _Commands, shared: argparse.ArgumentParser, kind: str) -> None:
