@@ -101,6 +101,8 @@ def parser() -> argparse.ArgumentParser:
     _add_agents(commands_, shared)
     grammar.add_exceptions(commands_, shared)
     grammar.add_disputes(commands_, shared)
+    grammar.add_findings(commands_, shared)
+    grammar.add_baseline(commands_, shared)
     return top
 
 

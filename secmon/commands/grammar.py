@@ -62,3 +62,47 @@ def _scope() -> argparse.ArgumentParser:
     scope.add_argument("--role", metavar="ROLE", help="machines of this role")
     scope.add_argument("--all-machines", action="store_true", help="every machine")
     return scope
+
+
+def add_findings(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    finding = commands_.add_parser("finding", help="open problems: take note, say who looks after them until when")
+    actions = finding.add_subparsers(required=True, metavar="ACTION")
+    all_ = actions.add_parser("list", parents=[shared, _findings()], help="those that are not put right")
+    all_.add_argument("--state", choices=("open", "acknowledged", "excepted", "disputed"))
+    all_.add_argument("--owned-by", metavar="POST")
+    all_.add_argument("--overdue", action="store_true", help="only what should be done already")
+    all_.add_argument("--json", action="store_true", help="for programs")
+    all_.set_defaults(handler="findings.finding_list")
+    acknowledge = actions.add_parser("acknowledge", parents=[shared, _findings()], help="say that it is known")
+    assign = actions.add_parser("assign", parents=[shared, _findings()], help="say who looks after it")
+    assign.add_argument("--owner", required=True, metavar="POST", help="a post, no person; empty text takes it away")
+    due = actions.add_parser("due", parents=[shared, _findings()], help="say until when it shall be put right")
+    due.add_argument("--date", required=True, metavar="YYYY-MM-DD")
+    for name, action in (("acknowledge", acknowledge), ("assign", assign), ("due", due)):
+        action.add_argument("ids", nargs="*", metavar="ID", help="as `secmon finding list` prints it")
+        action.set_defaults(handler=f"findings.finding_{name}")
+
+
+def _findings() -> argparse.ArgumentParser:
+    choice = argparse.ArgumentParser(add_help=False)
+    choice.add_argument("--host", metavar="NAME", help="of this machine")
+    choice.add_argument("--zone", metavar="ID", help="of machines of this zone")
+    choice.add_argument("--department", metavar="NAME", help="of machines of this department")
+    choice.add_argument("--check", metavar="ID", help="of this check")
+    choice.add_argument("--item", metavar="KEY", help="of this port, package or account")
+    choice.add_argument("--severity", choices=("high", "medium", "low"))
+    return choice
+
+
+def add_baseline(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    baseline = commands_.add_parser("baseline", help="begin: take the present state as known")
+    actions = baseline.add_subparsers(required=True, metavar="ACTION")
+    accept = actions.add_parser(
+        "accept", parents=[shared], help="findings stay open, due dates are spread, only what is new notifies"
+    )
+    where = accept.add_mutually_exclusive_group()
+    where.add_argument("--host", metavar="NAME", help="only this machine")
+    where.add_argument("--zone", metavar="ID", help="only machines of this zone")
+    accept.add_argument("--dry-run", action="store_true", help="say what it would do, and do nothing")
+    accept.add_argument("--json", action="store_true", help="for programs")
+    accept.set_defaults(handler="baseline.baseline_accept")
