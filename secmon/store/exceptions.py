@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy.engine import Connection, Row
 
 from secmon.evaluate.model import Standing
@@ -60,6 +61,36 @@ def end(connection: Connection, record: Record, *, reason: str, actor: str, now:
         .where(exceptions.c.exception_id == record.exception_id, exceptions.c.ended_at.is_(None))
         .values(ended_at=now, ended_by=actor, ended_reason=reason)
     )
+
+
+def move(connection: Connection, source: uuid.UUID, target: uuid.UUID, *, actor: str, now: datetime) -> None:
+    """Two records of machines turned out to be one: what is about `source` alone is entered anew for `target`."""
+    lock(connection)
+    for record in _of_host(connection, source, now):
+        wanted = Wanted(
+            kind=record.kind,
+            scope=replace(record.scope, host_id=target),
+            reason=record.reason,
+            measure=record.measure,
+            approver=record.approver,
+            valid_from=max(record.valid_from, now),
+            valid_to=record.valid_to,
+        )
+        add(connection, wanted, year=int(record.number.partition("-")[0]), actor=actor, now=now)
+
+
+def end_of_host(connection: Connection, host_id: uuid.UUID, *, reason: str, actor: str, now: datetime) -> None:
+    """The machine is history, and what was about it alone with it."""
+    for record in _of_host(connection, host_id, now):
+        end(connection, record, reason=reason, actor=actor, now=now)
+
+
+def _of_host(connection: Connection, host_id: uuid.UUID, now: datetime) -> list[Record]:
+    """In force or to come."""
+    query = sa.select(exceptions).where(
+        exceptions.c.host_id == host_id, exceptions.c.valid_to > now, exceptions.c.ended_at.is_(None)
+    )
+    return [_record(row) for row in connection.execute(query.order_by(exceptions.c.number))]
 
 
 def find(connection: Connection, number: str) -> Record | None:
@@ -113,12 +144,12 @@ Place = tuple[uuid.UUID, str]
 
 def is_covered() -> sa.ColumnElement[bool]:
     """Of a query over `findings`: unresolved, and somebody said that it is borne with."""
-    return sa.and_(findings.c.resolved_at.is_(None), findings.c.state.in_(COVERED))
+    return sa.and_(findings.c.resolved_at.is_(None), findings.c.exception_id.is_not(None))
 
 
 def is_due() -> sa.ColumnElement[bool]:
     """Of a query over `findings`: unresolved, and something is to be done about it."""
-    return sa.and_(findings.c.resolved_at.is_(None), findings.c.state.not_in(COVERED))
+    return sa.and_(findings.c.resolved_at.is_(None), findings.c.exception_id.is_(None))
 
 
 def softened(

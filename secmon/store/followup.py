@@ -88,22 +88,22 @@ def _span(beginning: str) -> tuple[uuid.UUID, uuid.UUID]:
 
 def acknowledge(connection: Connection, rows: Sequence[Row[Any]], *, actor: str, now: datetime) -> int:
     """Somebody has taken note; how many were open until now."""
-    ids = [row.finding_id for row in rows if row.state == "open"]
-    _set(connection, ids, state="acknowledged", acknowledged_at=now, acknowledged_by=actor)
-    return len(ids)
+    changed = [row for row in rows if row.state == "open"]
+    _set(connection, changed, state="acknowledged", acknowledged_at=now, acknowledged_by=actor)
+    return len(changed)
 
 
 def assign(connection: Connection, rows: Sequence[Row[Any]], owner: str | None) -> int:
     """`owner` is a post; None takes it away."""
-    ids = [row.finding_id for row in rows if row.owner != owner]
-    _set(connection, ids, owner=owner)
-    return len(ids)
+    changed = [row for row in rows if row.owner != owner]
+    _set(connection, changed, owner=owner)
+    return len(changed)
 
 
 def set_due(connection: Connection, rows: Sequence[Row[Any]], due_at: datetime) -> int:
-    ids = [row.finding_id for row in rows if row.due_at != due_at]
-    _set(connection, ids, due_at=due_at)
-    return len(ids)
+    changed = [row for row in rows if row.due_at != due_at]
+    _set(connection, changed, due_at=due_at)
+    return len(changed)
 
 
 def due_moment(day: date, config: Config) -> datetime:
@@ -111,10 +111,12 @@ def due_moment(day: date, config: Config) -> datetime:
     return ends(day, config.tz) - _INSTANT
 
 
-def _set(connection: Connection, ids: Sequence[uuid.UUID], **values: object) -> None:
-    for start in range(0, len(ids), _CHUNK):
-        some = findings.c.finding_id.in_(ids[start : start + _CHUNK])
-        connection.execute(sa.update(findings).where(some).values(**values))
+def _set(connection: Connection, those: Sequence[Row[Any] | Known], **values: object) -> None:
+    for start in range(0, len(those), _CHUNK):
+        some = those[start : start + _CHUNK]
+        here = findings.c.host_id.in_({each.host_id for each in some})
+        wanted = findings.c.finding_id.in_([each.finding_id for each in some])
+        connection.execute(sa.update(findings).where(here, wanted).values(**values))
 
 
 # ── the beginning ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,8 +158,8 @@ def spread(rows: Collection[Row[Any]], today: date, config: Config) -> list[Know
 
 def accept_baseline(connection: Connection, known: Sequence[Known], now: datetime) -> None:
     """They stay open, and are due as planned."""
-    by_day: defaultdict[datetime, list[uuid.UUID]] = defaultdict(list)
+    by_day: defaultdict[datetime, list[Known]] = defaultdict(list)
     for each in known:
-        by_day[each.due_at].append(each.finding_id)
-    for due_at, ids in by_day.items():
-        _set(connection, ids, due_at=due_at, baseline_at=now)
+        by_day[each.due_at].append(each)
+    for due_at, those in by_day.items():
+        _set(connection, those, due_at=due_at, baseline_at=now)

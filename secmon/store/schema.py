@@ -268,7 +268,7 @@ findings = Table(  # an open problem; closes only on pass, not_applicable or ret
     Column("item", String(255), nullable=False, default=""),  # key of the item; empty for a check without items
     Column("severity", String(16), nullable=False),
     Column("state", String(16), nullable=False),  # open, acknowledged, excepted, disputed, resolved
-    Column("exception_id", Uuid),  # of the row of `exceptions` that covers it now
+    Column("exception_id", Uuid),  # of the row of `exceptions` that covers it now: then it is excepted or disputed
     Column("evidence", Text, nullable=False, default=""),
     Column("opened_at", Instant, nullable=False),  # observed
     Column("recorded_at", Instant, nullable=False),
@@ -279,6 +279,8 @@ findings = Table(  # an open problem; closes only on pass, not_applicable or ret
     Column("acknowledged_at", Instant),
     Column("acknowledged_by", String(100)),
     Column("baseline_at", Instant),  # taken as known: what the office found when it began
+    Index("ix_findings_exception_id", "exception_id", sqlite_where=sa.text("exception_id IS NOT NULL"),
+          postgresql_where=sa.text("exception_id IS NOT NULL")),
     Index("uq_findings_unresolved", "host_id", "check_id", "item", unique=True,
           sqlite_where=sa.text("resolved_at IS NULL"), postgresql_where=sa.text("resolved_at IS NULL")),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from secmon.exceptions.model import COVERED, COVERS, Record, Register
+from secmon.exceptions.model import COVERS, Record, Register
 from secmon.store import exceptions as store
 from secmon.store.hosts import attributes_of
 from secmon.store.results import DUE_DAYS, Cause, Judged, write_transitions
@@ -40,7 +40,7 @@ def settle(connection: Connection, now: datetime, cause: Cause) -> int:
         sa.select(findings.c.host_id)
         .where(
             findings.c.resolved_at.is_(None),
-            sa.or_(findings.c.check_id.in_(sorted(register.checks)), findings.c.state.in_(COVERED)),
+            sa.or_(findings.c.check_id.in_(sorted(register.checks)), findings.c.exception_id.is_not(None)),
         )
         .distinct()
         .order_by(findings.c.host_id)
@@ -62,7 +62,7 @@ def _settle(
         sa.select(findings).where(
             findings.c.host_id.in_(host_ids),
             findings.c.resolved_at.is_(None),
-            sa.or_(findings.c.check_id.in_(sorted(register.checks)), findings.c.state.in_(COVERED)),
+            sa.or_(findings.c.check_id.in_(sorted(register.checks)), findings.c.exception_id.is_not(None)),
         )
     ).all()
     attributes = attributes_of(connection, {row.host_id for row in rows})
@@ -78,8 +78,10 @@ def _settle(
             ended = lapsed.get(row.exception_id)
             key = (row.host_id, cause, now) if ended is None else (row.host_id, "time", ended)
             events[key].append(_reopen(connection, row, now))
-        elif (event := _cover(connection, row, record)) is not None:
+        elif row.state != COVERS[record.kind]:  # otherwise one record takes over from another of its kind
+            event = (COVERS[record.kind], row.check_id, row.item, row.finding_id, row.severity, record.number)
             events[row.host_id, "attributes", now].append(event)
+    _cover(connection, moves)
     for (host_id, why, at), those in events.items():
         zone = attributes.get(host_id, {}).get("zone", "")
         write_transitions(connection, _circumstances(host_id, why, at, now, zone), those)
@@ -87,13 +89,19 @@ def _settle(
     return len(moves)
 
 
-def _cover(connection: Connection, row: Row[Any], record: Record) -> _Event | None:
-    """None where one record takes over from another of its kind."""
-    state = COVERS[record.kind]
-    _update(connection, row, state=state, exception_id=record.exception_id)
-    if row.state == state:
-        return None
-    return (state, row.check_id, row.item, row.finding_id, row.severity, record.number)
+def _cover(connection: Connection, moves: Collection[tuple[Row[Any], Record | None]]) -> None:
+    """One statement for each record: a zone may hold thousands of machines."""
+    covered: defaultdict[tuple[str, uuid.UUID], list[uuid.UUID]] = defaultdict(list)
+    host_ids = {row.host_id for row, _ in moves}
+    for row, record in moves:
+        if record is not None:
+            covered[COVERS[record.kind], record.exception_id].append(row.finding_id)
+    for (state, exception_id), ids in covered.items():
+        connection.execute(
+            sa.update(findings)
+            .where(findings.c.host_id.in_(host_ids), findings.c.finding_id.in_(ids))
+            .values(state=state, exception_id=exception_id)
+        )
 
 
 def _reopen(connection: Connection, row: Row[Any], now: datetime) -> _Event:

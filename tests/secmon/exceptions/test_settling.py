@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import sqlalchemy as sa
 
 from secmon.exceptions.model import Scope
+from secmon.store import life
 from secmon.store.exceptions import read_all, softened
 from secmon.store.hosts import set_attribute
 from secmon.store.schema import findings, results
@@ -130,3 +131,28 @@ def test_it_numbers_each_kind_within_its_fiscal_year(office: Office) -> None:
     numbers.append(enter(office, scope, START, kind="dispute").number)
     numbers.append(enter(office, scope, START, first=date(2027, 4, 1), last=date(2027, 5, 1)).number)
     assert numbers == ["2026-E01", "2026-E02", "2026-D01", "2027-E01"]
+
+
+def test_it_goes_on_with_the_record_of_the_machine_that_goes_on(office: Office) -> None:
+    host, double = office.add_host("pc1"), office.add_host("pc1-2")
+    office.report(host, listening(22, 23), START)
+    record = enter(office, Scope(check=TELNET, host_id=double), START)
+    with office.database.write() as connection:
+        life.merge(connection, "pc1", "pc1-2", life.Act(actor="test", now=START + DAY))
+        settle(connection, START + DAY, "attributes")
+    assert state_of(office, "tcp/23") == "excepted"
+    with office.database.read() as connection:
+        old, new = read_all(connection)
+    assert (old.ended_at, old.ended_reason) == (START + DAY, "the same machine as pc1")
+    assert (new.scope.host_id, new.valid_to, new.reason) == (host, record.valid_to, record.reason)
+
+
+def test_it_ends_with_the_machine_that_it_is_about(office: Office) -> None:
+    host = office.add_host("pc1", zone="lgwan")
+    mine, of_zone = (enter(office, scope, START) for scope in
+                     (Scope(check=TELNET, host_id=host), Scope(check=TELNET, zone="lgwan")))  # fmt: skip
+    with office.database.write() as connection:
+        life.retire(connection, "pc1", life.Act(actor="test", now=START + DAY), reason="廃棄")
+    with office.database.read() as connection:
+        ended = {record.number: record.ended_reason for record in read_all(connection)}
+    assert ended == {mine.number: "廃棄", of_zone.number: None}

@@ -37,3 +37,10 @@ def upgrade() -> None:
     )
     op.add_column("findings", sa.Column("exception_id", sa.Uuid(), nullable=True))
     op.add_column("findings", sa.Column("baseline_at", Instant(), nullable=True))
+    op.create_index(
+        op.f("ix_findings_exception_id"),
+        "findings",
+        ["exception_id"],
+        sqlite_where=sa.text("exception_id IS NOT NULL"),
+        postgresql_where=sa.text("exception_id IS NOT NULL"),
+    )
