@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from secmon.exceptions.model import Scope
@@ -151,3 +153,12 @@ def test_it_names_them_in_the_csv_and_the_mail(told: Town) -> None:
     assert named["例外 2026-E01"][12:14] == ["2026-04-01", "2027-01-15"]
     assert "誤検知 2026-D01" in named
     assert "有効な例外措置 1件" in letter(archived, told.config).text
+
+
+def test_it_reads_reports_that_were_archived_before_there_were_exceptions(told: Town) -> None:
+    archived = told.archived("2026-11", CLOSING)
+    old = re.sub(rb'"excepted":\d+,|"exceptions":\[[^\]]*\],', b"", archived.model)
+    assert b"exception" not in old
+    shown = msgspec.structs.replace(archived, model=old)
+    assert shown.report.exceptions == ()
+    assert letter(shown, told.config).text
