@@ -14,6 +14,7 @@ from typing import NoReturn, TypeAlias
 import msgspec
 
 from secmon import __version__, config
+from secmon.commands import grammar
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 
@@ -98,6 +99,10 @@ def parser() -> argparse.ArgumentParser:
     _add_machines(commands_, shared)
     _add_hosts(commands_, shared)
     _add_agents(commands_, shared)
+    grammar.add_exceptions(commands_, shared)
+    grammar.add_disputes(commands_, shared)
+    grammar.add_findings(commands_, shared)
+    grammar.add_baseline(commands_, shared)
     return top
 
 

@@ -27,6 +27,7 @@ from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
 from secmon.store.schema import contacts, hosts, rulesets, section_versions, transitions
 from secmon.store.schema import results as results_table
+from secmon.store.settling import settle_host
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ def judge_host(
         results.drop(connection, judged, _vanished(connection, rules, host.host_id))
     if first:
         results.note_first_state(connection, judged)
+    if changed or wanted is None:
+        settle_host(connection, host.host_id, occasion.recorded_at, judged.cause)
     return changed
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from secmon.evaluate.model import STALE, Language, Text
+from secmon.exceptions.model import DISPUTED
 from secmon.fact_words import FIELDS, SECTIONS, field_title, section_title
 
 _STATUS: Final[Mapping[str, Text]] = {
@@ -111,6 +112,12 @@ def _future(match: re.Match[str], language: Language) -> str:
     return f"機器の記録が未来の日付です（{day}）。" if language == "ja" else f"{day} lies in the future."
 
 
+def _disputed(_: re.Match[str], language: Language) -> str:
+    return (
+        "誤検知として届け出があり、見直し中です。" if language == "ja" else "The answer is disputed and under review."
+    )
+
+
 _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
     (re.compile(re.escape(STALE)), _stale),
     (re.compile(rf"(?P<section>{_SECTION}) never reported"), _never),
@@ -119,6 +126,7 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
     (re.compile(r"(?P<path>\S+) not determined"), _undetermined),
     (re.compile(r"judging failed: (?P<error>\w+)"), _judging_failed),
     (re.compile(r"not judged"), _not_judged),
+    (re.compile(DISPUTED), _disputed),
     (re.compile(r"not fresh: (?P<path>.+)"), _not_fresh),
     (re.compile(r"not: (?P<condition>.+)", re.DOTALL), _not_applying),
     (re.compile(r"no end of support is known for (?P<product>.+)"), _no_end),

@@ -20,16 +20,20 @@ from sqlalchemy.engine import Connection
 
 from secmon import judging
 from secmon.config import Config
+from secmon.exceptions import reminders
+from secmon.exceptions.model import Record
 from secmon.japanese import next_working_day
 from secmon.notify.queue import enqueue
 from secmon.reports.command import obtain
 from secmon.reports.letter import letter
 from secmon.reports.month import month_of, parse_month
 from secmon.rulebook import Rulebook
-from secmon.store import jobs, life
+from secmon.store import exceptions, jobs, life
 from secmon.store.database import Database
+from secmon.store.exceptions import is_covered
 from secmon.store.retention import expire, purge
-from secmon.store.schema import collectors
+from secmon.store.schema import collectors, findings, hosts
+from secmon.store.settling import settle
 from secmon.store.sightings import record_sightings
 
 log = logging.getLogger(__name__)
@@ -134,9 +138,46 @@ def _report(turn: Turn) -> str:
         return turn.finish(connection, f"{len(sent)} mails")
 
 
+def _exceptions(turn: Turn) -> str:
+    with turn.claim() as connection:
+        return turn.finish(connection, f"{settle(connection, turn.now, 'time')} findings excepted or open again")
+
+
+def _reminders(turn: Turn) -> str:
+    """Each reminder claims itself in the transaction of its mail, so that a day that was missed changes nothing."""
+    with turn.claim() as connection:
+        due = [
+            each
+            for each in reminders.reminders(exceptions.read_all(connection), turn.now, turn.config)
+            if jobs.claim(connection, each.job, str(each.days), turn.now)
+        ]
+        said = reminders.newest(due)
+        if said:
+            lines = [_line(connection, each.record, turn) for each in said]
+            today = turn.now.astimezone(turn.config.tz).date()
+            enqueue(connection, turn.config, reminders.letter(lines, today, turn.config), turn.now)
+        return turn.finish(connection, f"{len(said)} exceptions that end soon")
+
+
+def _line(connection: Connection, record: Record, turn: Turn) -> reminders.Line:
+    language = turn.config.office.language
+    check = turn.rules.current.checks.get(record.scope.check)
+    covered = sa.select(sa.func.count()).where(findings.c.exception_id == record.exception_id, is_covered())
+    name = sa.select(hosts.c.name).where(hosts.c.host_id == record.scope.host_id)
+    names = {record.scope.host_id: connection.execute(name).scalar_one()} if record.scope.host_id else {}
+    return reminders.Line(
+        record=record,
+        title=check.title.of(language) if check else record.scope.check,
+        machines=reminders.machines_of(record.scope, names, turn.config, language),
+        problems=connection.execute(covered).scalar_one(),
+    )
+
+
 JOBS: tuple[Job, ...] = (
+    Job(name="exceptions", every="day", at=time(0, 1), missed="newest", work=_exceptions),
     Job(name="sweep", every="day", at=time(0, 5), missed="newest", work=_sweep),
     Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
+    Job(name="reminders", every="day", at=time(8, 30), missed="newest", work=_reminders),
     Job(name="retention", every="day", at=time(3, 30), missed="newest", work=_retention),
     Job(name="expiry", every="day", at=time(3, 40), missed="newest", work=_expiry),
     Job(name="machines", every="day", at=time(3, 50), missed="newest", work=_machines),

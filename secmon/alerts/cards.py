@@ -12,9 +12,11 @@ from sqlalchemy.engine import Connection
 
 from secmon.config import Config
 from secmon.evaluate.model import SEVERITIES
+from secmon.exceptions.model import COVERED
 from secmon.notify.text import one_line
 from secmon.notify.view import MachineCard
-from secmon.store.schema import assets, findings, host_assets, host_attributes, hosts, results
+from secmon.store.exceptions import is_due
+from secmon.store.schema import assets, findings, host_assets, host_attributes, hosts, results, transitions
 
 Hosts = Collection[uuid.UUID]
 
@@ -62,10 +64,10 @@ def due_dates(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, datet
 
 
 def open_findings(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, Mapping[str, int]]:
-    """Number of unresolved findings by machine and severity."""
+    """Number of findings by machine and severity that are neither resolved nor excepted nor disputed."""
     rows = connection.execute(
         sa.select(findings.c.host_id, findings.c.severity, sa.func.count().label("number"))
-        .where(findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None))
+        .where(findings.c.host_id.in_(wanted), is_due())
         .group_by(findings.c.host_id, findings.c.severity)
     )
     found: dict[uuid.UUID, dict[str, int]] = defaultdict(lambda: dict.fromkeys(SEVERITIES, 0))
@@ -75,10 +77,10 @@ def open_findings(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, M
 
 
 def failing_checks(connection: Connection, wanted: Hosts, severity: str) -> Mapping[uuid.UUID, list[str]]:
-    """Checks with unresolved findings of this severity, by machine."""
+    """Checks with such findings of this severity, by machine."""
     rows = connection.execute(
         sa.select(findings.c.host_id, findings.c.check_id)
-        .where(findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None), findings.c.severity == severity)
+        .where(findings.c.host_id.in_(wanted), is_due(), findings.c.severity == severity)
         .distinct()
         .order_by(findings.c.check_id)
     )
@@ -96,3 +98,22 @@ def unknown_answers(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID,
         )
     )
     return Counter(row.host_id for row in rows)
+
+
+def lapsed_exceptions(connection: Connection, wanted: Collection[uuid.UUID]) -> Mapping[uuid.UUID, str]:
+    """Findings that are open again because the time of an exception or dispute is over, with its number."""
+    rows = connection.execute(
+        sa.select(transitions.c.finding_id, transitions.c.event, transitions.c.cause, transitions.c.evidence)
+        .where(transitions.c.finding_id.in_(wanted))
+        .order_by(transitions.c.transition_id)
+    )
+    found: dict[uuid.UUID, str] = {}
+    covered_by: dict[uuid.UUID, str] = {}
+    for row in rows:
+        number = covered_by.pop(row.finding_id, "")
+        found.pop(row.finding_id, None)
+        if row.event in COVERED:
+            covered_by[row.finding_id] = row.evidence
+        elif number and row.event == "reopened" and row.cause == "time":
+            found[row.finding_id] = number
+    return found

@@ -39,6 +39,8 @@ class Context(Struct, frozen=True, kw_only=True):
     cards: Mapping[uuid.UUID, MachineCard] = {}
     due: Mapping[uuid.UUID, datetime] = {}
     """By finding."""
+    lapsed: Mapping[uuid.UUID, str] = {}
+    """Number of the exception whose time is over, by finding."""
     newcomers: Mapping[uuid.UUID, NewMachine] = {}
 
     def title(self, check_id: str, language: Language) -> str:
@@ -66,6 +68,7 @@ def read_context(
         clauses=clauses,
         cards=known,
         due=cards.due_dates(connection, of.get("problem", frozenset())),
+        lapsed=cards.lapsed_exceptions(connection, _reopened(drafts)),
         newcomers=_newcomers(connection, bare, known, newcomers, languages.get("new_machines", "ja")),
     )
 
@@ -135,7 +138,10 @@ def _affected(context: Context, draft: Draft, members: Sequence[Transition], lan
         since=min(each.observed_at for each in members),
         due=min(due, default=None),
         evidence=_evidence(members, language) if draft.kind == "problem" else (),
-        again=any(each.event == "reopened" for each in members),
+        again=any(each.event == "reopened" and each.finding_id not in context.lapsed for each in members),
+        lapsed=next(
+            (context.lapsed[id_] for each in members if (id_ := each.finding_id) in context.lapsed and id_), ""
+        ),
         failing=members[-1].event in OPENINGS,
     )
 
@@ -175,6 +181,16 @@ def _changes(context: Context, transitions: Iterable[Transition], language: Lang
 def _hosts(drafts: Iterable[Draft], kind: str) -> frozenset[uuid.UUID]:
     return frozenset(
         each.host_id for draft in drafts if draft.kind == kind for each in draft.transitions if each.host_id is not None
+    )
+
+
+def _reopened(drafts: Iterable[Draft]) -> frozenset[uuid.UUID]:
+    """Findings that are open again because time passed."""
+    return frozenset(
+        each.finding_id
+        for draft in drafts
+        for each in draft.transitions
+        if each.finding_id is not None and (each.event, each.cause) == ("reopened", "time")
     )
 
 

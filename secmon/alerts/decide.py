@@ -56,6 +56,8 @@ def _sift(transitions: Iterable[Transition], past: Past) -> _Sifted:
     for transition in transitions:
         if transition.cause == "baseline":
             sifted.news["new_machines"].append(transition)
+        elif transition.event in OPENINGS and transition.finding_id in past.covered:
+            sifted.silent.add(transition.transition_id)
         elif transition.cause == "rules":
             sifted.news["rules"].append(transition)
         else:

@@ -54,8 +54,7 @@ class Dispatcher:
             return 0
         self._database.identity(now)
         with self._database.write() as connection:
-            if not self._database.is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            take_turn(connection)
             waiting = undecided(connection, self._floor)
             decision = decide(waiting, alert_rules, read_past(connection, waiting, rules.version, now))
             context = read_context(connection, config, rules, clauses_of(frameworks), decision.drafts)
@@ -75,6 +74,12 @@ class Dispatcher:
         if not resting:
             self._floor = max(0, top - MARGIN)
         return False
+
+
+def take_turn(connection: Connection) -> None:
+    """Only one transaction at a time decides upon transitions; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def dispatch(

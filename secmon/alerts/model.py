@@ -96,6 +96,8 @@ class Past(Struct, frozen=True, kw_only=True):
     """Told within 24 h that they flap."""
     mails: Mapping[tuple[str, Kind], int] = {}
     """Mails within the last hour by rule and kind."""
+    covered: frozenset[uuid.UUID] = frozenset()
+    """Findings that are excepted or disputed now: nobody is alarmed about them."""
     rejudging: bool = False
     """Machines are being judged by new rules; what that changes is told when it is complete."""
 

@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection
 
 from secmon.alerts.decide import OPENINGS
 from secmon.alerts.model import FLAPPING_CHANGES, Kind, Past, Place, Transition
+from secmon.exceptions.model import COVERED
+from secmon.store.exceptions import is_covered, is_due
 from secmon.store.schema import deliveries, dispatches, findings, transitions
 from secmon.store.schema import hosts as hosts_table
 
@@ -47,7 +49,7 @@ def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: st
     concerned = [transition for transition in waiting if transition.cause in _ONE_BY_ONE]
     hosts = {transition.host_id for transition in concerned if transition.host_id is not None}
     checks = {transition.check_id for transition in concerned}
-    told = _told(connection, hosts, checks)
+    told = _told(connection, hosts, checks, {each.finding_id for each in waiting if each.event in COVERED})
     return Past(
         told=frozenset().union(*told.values()),
         told_places=frozenset(told),
@@ -55,14 +57,21 @@ def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: st
         flips=_flips(connection, hosts, now),
         flapping_told=_flapping_told(connection, hosts, now),
         mails=_mails(connection, now),
+        covered=_covered(connection, {each.host_id for each in waiting if each.host_id is not None}),
         rejudging=_rejudging(connection, waiting, ruleset, now),
     )
 
 
 def _told(
-    connection: Connection, hosts: Collection[uuid.UUID], checks: Collection[str]
+    connection: Connection,
+    hosts: Collection[uuid.UUID],
+    checks: Collection[str],
+    covered_since: Collection[uuid.UUID | None],
 ) -> dict[Place, frozenset[uuid.UUID]]:
-    """Findings whose opening was told and whose recovery was not. A recovery is told for the whole check."""
+    """Findings whose opening was told and whose recovery was not. A recovery is told for the whole check.
+
+    One that was excepted or disputed afterwards is news when that ends.
+    """
     rows = connection.execute(
         sa.select(
             transitions.c.host_id,
@@ -84,9 +93,10 @@ def _told(
             place.add(row.finding_id)
         elif row.event == "resolved" and one_by_one and row.outcome == "delivery":
             place.clear()
-        elif row.event == "resolved" and not one_by_one:
+        elif row.event in COVERED or (row.event == "resolved" and not one_by_one):
             place.discard(row.finding_id)
-    return {place: frozenset(members) for place, members in told.items() if members}
+    left = {place: frozenset(members.difference(covered_since)) for place, members in told.items()}
+    return {place: members for place, members in left.items() if members}
 
 
 def _unresolved(
@@ -94,7 +104,7 @@ def _unresolved(
 ) -> dict[Place, frozenset[uuid.UUID]]:
     rows = connection.execute(
         sa.select(findings.c.host_id, findings.c.check_id, findings.c.finding_id).where(
-            findings.c.host_id.in_(hosts), findings.c.resolved_at.is_(None)
+            findings.c.host_id.in_(hosts), is_due()
         )
     )
     found: dict[Place, set[uuid.UUID]] = defaultdict(set)
@@ -102,6 +112,11 @@ def _unresolved(
         if (row.host_id, row.check_id) in told:
             found[row.host_id, row.check_id].add(row.finding_id)
     return {place: frozenset(members) for place, members in found.items()}
+
+
+def _covered(connection: Connection, hosts: Collection[uuid.UUID]) -> frozenset[uuid.UUID]:
+    query = sa.select(findings.c.finding_id).where(findings.c.host_id.in_(hosts), is_covered())
+    return frozenset(connection.execute(query).scalars())
 
 
 def _flips(connection: Connection, hosts: Collection[uuid.UUID], now: datetime) -> dict[Place, int]:

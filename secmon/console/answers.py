@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -15,7 +15,8 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection
 
 from secmon.evaluate.areas import AREAS
-from secmon.evaluate.model import WORST_FIRST, Status
+from secmon.evaluate.model import STANDINGS, Standing
+from secmon.store.exceptions import softened
 from secmon.store.schema import results
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class AreaAnswers(Struct, frozen=True, kw_only=True):
     """Machines by their worst answer in an area."""
 
     area: str
-    hosts: dict[Status, int]
+    hosts: dict[Standing, int]
 
 
 class FleetAnswers(Struct, frozen=True, kw_only=True):
@@ -44,14 +45,18 @@ def read(connection: Connection, hosts: Collection[uuid.UUID], rules: RuleSet) -
     chosen = frozenset(hosts)
     failing: defaultdict[str, set[uuid.UUID]] = defaultdict(set)
     unknown: defaultdict[str, set[uuid.UUID]] = defaultdict(set)
+    excepted: defaultdict[str, set[uuid.UUID]] = defaultdict(set)
+    borne = softened(connection)
+    counted = {"fail": failing, "unknown": unknown, "excepted": excepted}
     for host_id, check, status in connection.execute(_not_well(rules)):
         if host_id in chosen:
-            (failing if status == "fail" else unknown)[check].add(host_id)
+            standing = borne.get((host_id, check), (status, ""))[0]
+            counted[standing][check].add(host_id)
     for host_id, check in _missing(connection, chosen, rules):
         unknown[check].add(host_id)
     return FleetAnswers(
         unknown=Counter(host_id for machines in unknown.values() for host_id in machines),
-        areas=tuple(_area(connection, area, checks, chosen, failing, unknown) for area, checks in _by_area(rules)),
+        areas=tuple(_area(connection, area, checks, chosen, counted) for area, checks in _by_area(rules)),
         failing=Counter({check: len(machines) for check, machines in failing.items()}),
     )
 
@@ -84,15 +89,17 @@ def _area(
     area: str,
     checks: Sequence[str],
     chosen: frozenset[uuid.UUID],
-    failing: dict[str, set[uuid.UUID]],
-    unknown: dict[str, set[uuid.UUID]],
+    counted: Mapping[str, Mapping[str, set[uuid.UUID]]],
 ) -> AreaAnswers:
-    fails = frozenset().union(*(failing.get(check, ()) for check in checks))
-    unknowns = frozenset().union(*(unknown.get(check, ()) for check in checks)) - fails
-    spared = _spared(connection, checks) & chosen
-    counts: dict[Status, int] = dict.fromkeys(WORST_FIRST, 0)
-    counts["fail"], counts["unknown"], counts["not_applicable"] = len(fails), len(unknowns), len(spared)
-    counts["pass"] = len(chosen) - len(fails) - len(unknowns) - len(spared)
+    """`counted`: machines by standing and check."""
+    counts: dict[Standing, int] = dict.fromkeys(STANDINGS, 0)
+    worse: frozenset[uuid.UUID] = frozenset()
+    for standing in ("fail", "unknown", "excepted"):
+        here = frozenset[uuid.UUID]().union(*(counted[standing].get(check, ()) for check in checks)) - worse
+        counts[standing] = len(here)
+        worse |= here
+    counts["not_applicable"] = len(_spared(connection, checks) & chosen)
+    counts["pass"] = len(chosen) - sum(counts.values())
     return AreaAnswers(area=area, hosts=counts)
 
 

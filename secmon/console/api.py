@@ -17,8 +17,8 @@ from secmon.console import machine, queries
 from secmon.console.context import Given
 from secmon.console.fact_view import plain_facts
 from secmon.console.queries import Choice, Contact
-from secmon.evaluate.model import Item, Severity, Status
-from secmon.store.schema import findings, hosts
+from secmon.evaluate.model import Item, Severity, Standing, Status
+from secmon.store.schema import exceptions, findings, hosts
 from secmon_agent.wire import PROBLEM_CONTENT_TYPE, Problem
 
 
@@ -56,6 +56,9 @@ class ResultEntry(Struct, frozen=True, kw_only=True):
     check: str
     severity: Severity
     status: Status
+    """As the machine's facts have it."""
+    standing: Standing
+    """As it counts: `excepted` where an exception covers every failing item, `unknown` where it is disputed."""
     reason: str
     evidence: str
     items: list[Item]
@@ -91,6 +94,11 @@ class FindingEntry(Struct, frozen=True, kw_only=True):
     opened_at: datetime
     due_at: datetime
     unconfirmed_since: datetime | None
+    owner: str | None
+    """A post."""
+    acknowledged_at: datetime | None
+    exception: str | None
+    """Number of the exception or dispute that covers it."""
 
 
 class FindingList(Struct, frozen=True, kw_only=True):
@@ -172,7 +180,8 @@ def _result(answer: machine.Answer) -> ResultEntry:
         check=answer.check,
         severity=answer.severity,
         status=answer.present.status,
-        reason=answer.present.reason,
+        standing=answer.standing,
+        reason=answer.reason,
         evidence=answer.present.evidence,
         items=list(answer.present.items),
         since=answer.since,
@@ -202,7 +211,11 @@ def list_findings(
         wanted.append(findings.c.severity == severity)
     if check:
         wanted.append(findings.c.check_id == check)
-    chosen = sa.select(findings, hosts.c.name.label("host")).join(hosts, hosts.c.host_id == findings.c.host_id)
+    chosen = (
+        sa.select(findings, hosts.c.name.label("host"), exceptions.c.number.label("exception"))
+        .join(hosts, hosts.c.host_id == findings.c.host_id)
+        .outerjoin(exceptions, exceptions.c.exception_id == findings.c.exception_id)
+    )
     chosen = chosen.where(*wanted)
     with console.database.read() as connection:
         total = connection.execute(sa.select(sa.func.count()).select_from(chosen.subquery())).scalar_one()
@@ -225,6 +238,9 @@ def _finding(row: sa.Row[Any]) -> FindingEntry:
         opened_at=row.opened_at,
         due_at=row.due_at,
         unconfirmed_since=row.unconfirmed_since,
+        owner=row.owner,
+        acknowledged_at=row.acknowledged_at,
+        exception=row.exception,
     )
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Connection
 
 from secmon.console.queries import current_attribute
-from secmon.evaluate.model import WORST_FIRST, Status
+from secmon.evaluate.model import STANDINGS, Standing, Status
+from secmon.store.exceptions import softened
 from secmon.store.hosts import in_use
 from secmon.store.schema import findings, hosts, results
 
+Borne = Mapping[uuid.UUID, tuple[Standing, str]]
+"""How failing answers count that do not count as failing, by machine."""
 MAX_MACHINES: Final = 500
 """Shown of each answer; the count tells how many there are."""
 
@@ -34,22 +38,27 @@ class MachineAnswer(Struct, frozen=True, kw_only=True):
 
 
 class CheckAnswers(Struct, frozen=True, kw_only=True):
-    counts: dict[Status, int]
-    """Machines by answer. A machine that never answered is unknown."""
+    counts: dict[Standing, int]
+    """Machines by answer as it counts. A machine that never answered is unknown."""
     failing: tuple[MachineAnswer, ...]
     """Oldest first."""
     unknown: tuple[MachineAnswer, ...]
+    excepted: tuple[MachineAnswer, ...]
 
 
 def read(connection: Connection, check: str) -> CheckAnswers:
+    borne = {host_id: counts_as for (host_id, _), counts_as in softened(connection, checks=[check]).items()}
+    failing = _machines(connection, check, "fail", borne)
+    disputed = [msgspec.structs.replace(each, reason=borne[each.host_id][1]) for each in failing["unknown"]]
     return CheckAnswers(
-        counts=_counts(connection, check),
-        failing=_machines(connection, check, "fail"),
-        unknown=_machines(connection, check, "unknown"),
+        counts=_counts(connection, check, borne),
+        failing=tuple(failing["fail"]),
+        unknown=(*disputed, *_machines(connection, check, "unknown", {})["unknown"]),
+        excepted=tuple(failing["excepted"]),
     )
 
 
-def _counts(connection: Connection, check: str) -> dict[Status, int]:
+def _counts(connection: Connection, check: str, borne: Borne) -> dict[Standing, int]:
     rows = connection.execute(
         sa.select(results.c.status, sa.func.count().label("machines"))
         .join(hosts, hosts.c.host_id == results.c.host_id)
@@ -58,12 +67,18 @@ def _counts(connection: Connection, check: str) -> dict[Status, int]:
     )
     answered = {row.status: row.machines for row in rows}
     machines = connection.execute(sa.select(sa.func.count()).select_from(hosts).where(*in_use())).scalar_one()
-    counts: dict[Status, int] = {status: answered.get(status, 0) for status in WORST_FIRST}
+    counts: dict[Standing, int] = {status: answered.get(status, 0) for status in STANDINGS}
     counts["unknown"] += machines - sum(answered.values())
+    in_use_now = frozenset(connection.execute(sa.select(hosts.c.host_id).where(*in_use())).scalars()) if borne else ()
+    for host_id, (counts_as, _) in borne.items():
+        if host_id in in_use_now:
+            counts["fail"] -= 1
+            counts[counts_as] += 1
     return counts
 
 
-def _machines(connection: Connection, check: str, status: Status) -> tuple[MachineAnswer, ...]:
+def _machines(connection: Connection, check: str, status: Status, borne: Borne) -> dict[Standing, list[MachineAnswer]]:
+    """Those of this answer, by how it counts."""
     present = sa.and_(
         results.c.host_id == hosts.c.host_id, results.c.check_id == check, results.c.observed_to.is_(None)
     )
@@ -81,7 +96,10 @@ def _machines(connection: Connection, check: str, status: Status) -> tuple[Machi
         .limit(MAX_MACHINES)
     ).all()  # fmt: skip
     opened = _opened(connection, check, [row.host_id for row in rows])
-    return tuple(_answer(row, opened.get(row.host_id)) for row in rows)
+    found: dict[Standing, list[MachineAnswer]] = {standing: [] for standing in STANDINGS}
+    for row in rows:
+        found[borne.get(row.host_id, (status, ""))[0]].append(_answer(row, opened.get(row.host_id)))
+    return found
 
 
 def _answer(row: Any, opened: tuple[int, datetime] | None) -> MachineAnswer:

@@ -15,7 +15,9 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.console.queries import Contact, contact_of
-from secmon.evaluate.model import SEVERITIES, Item, Severity, Status
+from secmon.evaluate.model import SEVERITIES, Item, Severity, Standing, Status
+from secmon.exceptions.model import Record
+from secmon.store.exceptions import register, softened
 from secmon.store.hosts import USE, attributes_of
 from secmon.store.schema import assets, contacts, findings, host_assets, hosts, results, section_versions
 
@@ -47,6 +49,11 @@ class OpenFinding(Struct, frozen=True, kw_only=True):
     due_at: datetime
     unconfirmed_since: datetime | None
     """Since when nobody can tell whether it is still so."""
+    acknowledged_at: datetime | None = None
+    owner: str | None = None
+    """A post."""
+    cover: Record | None = None
+    """The exception or dispute that bears with it now."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -55,11 +62,20 @@ class Answer(Struct, frozen=True, kw_only=True):
     check: str
     severity: Severity
     present: Interval
+    standing: Standing
+    """How the present answer counts under what is excepted and disputed."""
+    reason: str
+    """Of an answer that counts as unknown."""
     since: datetime
     """Since when the status has been what it is."""
     history: tuple[Interval, ...]
     """Oldest first, of the last 90 days, the present one included."""
     findings: tuple[OpenFinding, ...]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What bears with any of its findings."""
+        return tuple({each.cover.number: each.cover for each in self.findings if each.cover}.values())
 
 
 class StoredSection(Struct, frozen=True, kw_only=True):
@@ -178,9 +194,16 @@ def _answers(connection: Connection, host_id: uuid.UUID, rules: RuleSet, now: da
     for row in rows:
         if row.check_id in rules.checks:
             intervals[row.check_id].append(_interval(row))
-    open_findings = _open_findings(connection, host_id)
+    open_findings = _open_findings(connection, host_id, now)
+    borne = softened(connection, [host_id])
     answers = (
-        _answer(check, rules.checks[check].severity, history, open_findings.get(check, ()))
+        _answer(
+            check,
+            rules.checks[check].severity,
+            history,
+            open_findings.get(check, ()),
+            borne.get((host_id, check)),
+        )
         for check, history in intervals.items()
         if history[-1].until is None
     )
@@ -200,7 +223,11 @@ def _interval(row: Row[Any]) -> Interval:
 
 
 def _answer(
-    check: str, severity: Severity, history: Sequence[Interval], open_findings: tuple[OpenFinding, ...]
+    check: str,
+    severity: Severity,
+    history: Sequence[Interval],
+    open_findings: tuple[OpenFinding, ...],
+    borne: tuple[Standing, str] | None,
 ) -> Answer:
     present = history[-1]
     since = present.since
@@ -210,17 +237,21 @@ def _answer(
         since = earlier.since
     if present.status == "fail":
         since = min((since, *(finding.opened_at for finding in open_findings)))
+    standing, reason = borne or (present.status, present.reason)
     return Answer(
         check=check,
         severity=severity,
         present=present,
+        standing=standing,
+        reason=reason,
         since=since,
         history=tuple(history),
         findings=open_findings,
     )
 
 
-def _open_findings(connection: Connection, host_id: uuid.UUID) -> dict[str, tuple[OpenFinding, ...]]:
+def _open_findings(connection: Connection, host_id: uuid.UUID, now: datetime) -> dict[str, tuple[OpenFinding, ...]]:
+    records = {record.exception_id: record for record in register(connection, now).records}
     rows = connection.execute(
         sa.select(findings)
         .where(findings.c.host_id == host_id, findings.c.resolved_at.is_(None))
@@ -234,6 +265,9 @@ def _open_findings(connection: Connection, host_id: uuid.UUID) -> dict[str, tupl
             opened_at=row.opened_at,
             due_at=row.due_at,
             unconfirmed_since=row.unconfirmed_since,
+            acknowledged_at=row.acknowledged_at,
+            owner=row.owner,
+            cover=records.get(row.exception_id),
         )
         grouped[row.check_id] = (*grouped.get(row.check_id, ()), found)
     return grouped

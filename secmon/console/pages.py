@@ -8,13 +8,13 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, QueryParameter
 
-from secmon.console import check, machine, queries, timeline
+from secmon.console import check, machine, queries, register, timeline
 from secmon.console.context import Console, Given, HttpRequest, language_of
 from secmon.console.fact_view import plain_facts, section_views
 from secmon.console.queries import Choice
 from secmon.console.render import HTML, page
 from secmon.console.times import absolute
-from secmon.evaluate.model import WORST_FIRST
+from secmon.evaluate.model import STANDINGS
 
 if TYPE_CHECKING:
     from secmon.evaluate.ruleset import RuleSet
@@ -51,7 +51,7 @@ def overview(
     return html(
         page(
             console, language, "overview.html", fleet=fleet, shown=shown, worst=worst, choice=choice, number=number,
-            last=last, per_page=PER_PAGE, checks=rules.checks, statuses=WORST_FIRST, unset=queries.UNSET_VALUE,
+            last=last, per_page=PER_PAGE, checks=rules.checks, statuses=STANDINGS, unset=queries.UNSET_VALUE,
             zones=zones_to_choose(console, fleet),
         )
     )  # fmt: skip
@@ -73,7 +73,7 @@ def host(request: HttpRequest, console: Given, key: FromPath[str]) -> Response[b
             raise NotFoundException(detail="no such host")
         found = machine.read(connection, host_id, console.config, rules, now)
     views = section_views(found.sections, language, lambda instant: absolute(instant, console.config.tz))
-    answers = {status: [one for one in found.answers if one.present.status == status] for status in WORST_FIRST}
+    answers = {standing: [one for one in found.answers if one.standing == standing] for standing in STANDINGS}
     answers["unknown"].sort(key=lambda one: not one.findings)
     return html(
         page(
@@ -108,10 +108,26 @@ def one_check(request: HttpRequest, console: Given, check_id: FromPath[str]) -> 
             "check.html",
             check=rule,
             answers=answers,
-            statuses=WORST_FIRST,
+            statuses=STANDINGS,
             frameworks=[(each, each.controls_of(check_id)) for each in console.frameworks()],
         )
     )
 
 
-PAGES = [overview, host, one_check]
+@get("/exceptions", include_in_schema=False, sync_to_thread=True)
+def exceptions(request: HttpRequest, console: Given) -> Response[bytes]:
+    """What is borne with: exceptions and disputes, with reason, approver and last day."""
+    now = console.clock()
+    with console.database.read() as connection:
+        entries = register.read(connection, console.config, now)
+    return html(
+        page(
+            console, language_of(request, console.config), "exceptions.html", checks=console.rules.current.checks,
+            exceptions=[each for each in entries if each.is_to_come(now) and each.record.kind == "exception"],
+            disputes=[each for each in entries if each.is_to_come(now) and each.record.kind == "dispute"],
+            over=[each for each in entries if not each.is_to_come(now)],
+        )
+    )  # fmt: skip
+
+
+PAGES = [overview, host, one_check, exceptions]

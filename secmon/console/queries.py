@@ -20,6 +20,7 @@ from secmon.config import Config
 from secmon.console import answers
 from secmon.console.answers import AreaAnswers, FleetAnswers
 from secmon.evaluate.model import SEVERITIES, Severity
+from secmon.store.exceptions import is_due
 from secmon.store.hosts import STORED, USE
 from secmon.store.schema import assets, contacts, findings, host_assets, host_attributes, hosts
 
@@ -66,7 +67,7 @@ class HostSummary(Struct, frozen=True, kw_only=True):
     """When the machine's facts were last known to be true."""
     resyncing: bool
     findings: dict[Severity, int]
-    """Unresolved, by severity."""
+    """Neither resolved nor excepted nor disputed, by severity."""
     unknown: int
     """Checks that have no answer at present."""
 
@@ -130,7 +131,7 @@ def worst_findings(connection: Connection, host_ids: Sequence[uuid.UUID]) -> dic
     rank = sa.case({severity: place for place, severity in enumerate(SEVERITIES)}, value=findings.c.severity)
     query = (
         sa.select(findings.c.host_id, findings.c.check_id, findings.c.item, findings.c.severity, findings.c.opened_at)
-        .where(findings.c.host_id.in_(host_ids), findings.c.resolved_at.is_(None))
+        .where(findings.c.host_id.in_(host_ids), is_due())
         .order_by(findings.c.host_id, rank, findings.c.opened_at, findings.c.check_id, findings.c.item)
     )
     worst: dict[uuid.UUID, Worst] = {}
@@ -239,7 +240,7 @@ def _worst_first(row: HostSummary) -> tuple[object, ...]:
 def _count_findings(connection: Connection) -> dict[uuid.UUID, dict[Severity, int]]:
     query = (
         sa.select(findings.c.host_id, findings.c.severity, sa.func.count())
-        .where(findings.c.resolved_at.is_(None))
+        .where(is_due())
         .group_by(findings.c.host_id, findings.c.severity)
     )
     counts: dict[uuid.UUID, dict[Severity, int]] = {}

@@ -9,10 +9,14 @@ from typing import Literal
 from msgspec import Struct
 
 Status = Literal["pass", "fail", "unknown", "not_applicable"]
+Standing = Literal["pass", "fail", "unknown", "excepted", "not_applicable"]
+"""An answer as it counts: one whose every failing item is excepted is `excepted`."""
 Severity = Literal["high", "medium", "low"]
 Language = Literal["ja", "en"]
 
 WORST_FIRST: tuple[Status, ...] = ("fail", "unknown", "pass", "not_applicable")
+STANDINGS: tuple[Standing, ...] = ("fail", "unknown", "excepted", "pass", "not_applicable")
+"""Worst first."""
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 STALE = "stale"
 """The reason of an `unknown` that rests on facts older than the zone's limit."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.metrics.labels import STATUSES
+from secmon.store.exceptions import softened
 from secmon.store.schema import results
 
 _CHUNK: Final = 500
@@ -58,4 +59,8 @@ def _vectors(connection: Connection, checks: tuple[str, ...], host_ids: Iterable
             index = place.get(check)
             if index is not None:
                 vectors[host_id][index] = _RANK.get(status, _UNKNOWN)
+        borne = softened(connection, ordered[start : start + _CHUNK])
+        for (host_id, check), (standing, _) in borne.items():
+            if check in place:
+                vectors[host_id][place[check]] = _RANK[standing]
     return {host_id: bytes(vector) for host_id, vector in vectors.items()}

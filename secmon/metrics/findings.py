@@ -11,9 +11,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from secmon.metrics.fleet import Machine
 from secmon.metrics.labels import NONE, SEVERITIES
+from secmon.metrics.problems import Problem
 from secmon.metrics.view import View
+from secmon.store.exceptions import register
 
-STATES: Final = ("open", "acknowledged")
+STATES: Final = ("open", "acknowledged", "excepted", "disputed")
 """States of an unresolved finding."""
 EVENTS: Final = ("opened", "resolved")
 """A finding that is opened again within a day counts as opened."""
@@ -40,7 +42,7 @@ def finding_opened(view: View) -> Iterator[Metric]:
 
 def finding_due(view: View) -> Iterator[Metric]:
     first: dict[tuple[str, str], tuple[int, datetime]] = {}
-    for each in view.problems:
+    for each in filter(_is_due, view.problems):
         key = (each.machine.name, each.check)
         first[key] = min((_rank(each.severity), each.due_at), first.get(key, (_rank(each.severity), each.due_at)))
     yield view.capped(
@@ -64,10 +66,12 @@ def findings(view: View) -> Iterator[Metric]:
 
 
 def findings_overdue(view: View) -> Iterator[Metric]:
-    counts = Counter((each.machine.place, each.severity) for each in view.problems if each.due_at < view.now)
+    counts = Counter(
+        (each.machine.place, each.severity) for each in view.problems if each.is_due and each.due_at < view.now
+    )
     metric = GaugeMetricFamily(
         "secmon_findings_overdue",
-        "Unresolved findings past their due date.",
+        "Unresolved findings past their due date, excepted and disputed ones left out.",
         labels=("zone", "department", "severity"),
     )
     for place in view.fleet.places:
@@ -95,7 +99,7 @@ def host_exposed_ports(view: View) -> Iterator[Metric]:
     """Ports that a check of the area `ports` finds fault with; what any of them calls grave is `high` and no more."""
     high: dict[str, set[str]] = {}
     unexpected: dict[str, set[str]] = {}
-    for each in view.problems:
+    for each in filter(_is_due, view.problems):
         check = view.rules.checks.get(each.check)
         if check is not None and check.area == "ports" and each.item:
             (high if each.severity == "high" else unexpected).setdefault(each.machine.name, set()).add(each.item)
@@ -113,6 +117,24 @@ def host_exposed_ports(view: View) -> Iterator[Metric]:
     )
 
 
+def exception_expiry(view: View) -> Iterator[Metric]:
+    """Exceptions in force; a dispute is none."""
+    records = [each for each in register(view.connection, view.now).records if each.kind == "exception"]
+    yield view.capped(
+        "secmon_exception_expiry_timestamp_seconds",
+        "When an exception that is in force ends.",
+        ("exception", "check"),
+        [
+            ((each.number, each.scope.check), each.valid_to.timestamp())
+            for each in sorted(records, key=lambda each: (each.valid_to, each.number))
+        ],
+    )
+
+
+def _is_due(problem: Problem) -> bool:
+    return problem.is_due
+
+
 def _rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
@@ -124,4 +146,5 @@ FAMILIES: Final = {
     "findings_overdue": findings_overdue,
     "host_exposed_ports": host_exposed_ports,
     "finding_transitions": finding_transitions,
+    "exception_expiry": exception_expiry,
 }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from secmon.exceptions.model import COVERED
 from secmon.metrics.fleet import Machine
 from secmon.store.schema import findings
 
@@ -20,8 +21,14 @@ class Problem(NamedTuple):
     item: str
     severity: str
     state: str
+    """`open`, `acknowledged`, `excepted` or `disputed`."""
     opened_at: datetime
     due_at: datetime
+
+    @property
+    def is_due(self) -> bool:
+        """Something is to be done about it."""
+        return self.state not in COVERED
 
 
 def read_problems(connection: Connection, machines: Mapping[uuid.UUID, Machine]) -> list[Problem]:

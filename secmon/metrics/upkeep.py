@@ -15,6 +15,7 @@ from secmon.store.schema import jobs, rulesets
 def task_last_success(view: View) -> Iterator[Metric]:
     rows = view.connection.execute(
         sa.select(jobs.c.job, sa.func.max(jobs.c.finished_at, type_=jobs.c.finished_at.type))
+        .where(~jobs.c.job.contains("/"))
         .group_by(jobs.c.job)
         .order_by(jobs.c.job)
     )

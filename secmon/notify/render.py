@@ -55,6 +55,7 @@ class _Subject(Struct, frozen=True, kw_only=True):
     topics: int
     topic: str
     again: bool
+    lapsed: bool
 
 
 def _subject_of(mail: Mail) -> _Subject:
@@ -68,6 +69,7 @@ def _subject_of(mail: Mail) -> _Subject:
         topics=len(mail.topics),
         topic=mail.topics[0].title if mail.topics else "",
         again=bool(affected) and all(each.again for each in affected),
+        lapsed=bool(affected) and all(each.lapsed for each in affected),
     )
 
 

@@ -30,6 +30,8 @@ class Affected(Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
     again: bool = False
     """The same problem was gone for less than a day."""
+    lapsed: str = ""
+    """Number of the exception or dispute that bore with it until its time was over."""
     failing: bool = True
     """How it stands after everything that happened."""
 

@@ -13,6 +13,7 @@ from secmon.notify.text import one_line
 from secmon.reasons import sentence
 from secmon.reports.clauses import GUIDELINE
 from secmon.reports.drawing import NO_DEPARTMENT, NO_NUMBER, NO_ZONE, Bar, Rows, bar
+from secmon.reports.exceptions import dispute_rows, exception_rows
 from secmon.reports.model import (
     CheckState,
     Clause,
@@ -57,6 +58,10 @@ class Annex(Struct, frozen=True, kw_only=True):
     absent: Rows
     unknown: Rows
     checks: Rows
+    exceptions: Rows
+    """Number, check, machines, reason and measure, approver, last day."""
+    disputes: Rows
+    """The same without approver."""
     unverified: bool
     """A clause carries the mark ＊."""
     corrections: Rows
@@ -98,6 +103,8 @@ def annex(report: MonthlyReport, speaker: Speaker) -> Annex:
             for each in report.unknown
         ],
         checks=checks,
+        exceptions=exception_rows(report, names.titles, names.zones, speaker),
+        disputes=dispute_rows(report, names.titles, names.zones, speaker),
         unverified=any("＊" in row[-1] for row in checks),
         corrections=_corrections(report, names, speaker),
         corrections_note=_corrections_note(report, speaker),
@@ -204,6 +211,7 @@ def _check(state: CheckState, names: _Names, speaker: Speaker) -> list[str]:
         str(counts.passed),
         str(counts.failed),
         str(counts.unknown),
+        str(counts.excepted),
         str(counts.not_applicable),
         speaker.change(counts, state.previous),
         speaker.say("、", ", ").join(clauses) or "－",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
 from secmon.reasons import sentence
 from secmon.reports.archive import Archived
+from secmon.reports.exceptions import last_moment, why
 from secmon.reports.model import MachineLine, MonthlyReport
 from secmon.reports.speaker import Speaker
 from secmon.reports.words import SEVERITY, STATUS
@@ -35,7 +36,7 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
 
 
 def render_csv(archived: Archived, language: Language) -> bytes:
-    """A line per failing item, per machine with undetermined checks, and per machine that does not report."""
+    """A line per failing item, per exception and dispute, per machine with undetermined checks or without a report."""
     report = archived.report
     speaker = Speaker(language, report.office.time_zone)
     text = io.StringIO(newline="")
@@ -74,6 +75,7 @@ def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:
                 speaker.iso_day(problem.due_at),
                 " ".join(f"{clause.framework}:{clause.local_article or clause.control}" for clause in state.clauses),
             ]
+    yield from _exceptions(report, speaker, zones)
     for unknown in report.unknown:
         checks = speaker.say(f"{unknown.checks}項目", f"{unknown.checks} checks")
         reasons = speaker.say("", " ").join(sentence(reason, speaker.language) for reason in unknown.reasons)
@@ -82,3 +84,28 @@ def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:
         word = speaker.say("報告なし", "Does not report")
         seen = speaker.iso_day(absent.last_seen_at)
         yield [*about(absent.machine), word, "", "", "", "", "", seen, "", ""]
+
+
+def _exceptions(report: MonthlyReport, speaker: Speaker, zones: Mapping[str, str]) -> Iterator[list[str]]:
+    """Machines as the record names them; since and due are its first and last day."""
+    states = {state.check: state for state in report.checks}
+    for line in report.exceptions:
+        state = states.get(line.check)
+        kind = speaker.of(STATUS["excepted"])[2:] if line.kind == "exception" else speaker.say("誤検知", "Disputed")
+        yield [
+            report.month,
+            line.host,
+            "",
+            line.department,
+            "",
+            zones.get(line.zone, line.zone),
+            f"{kind} {line.number}",
+            speaker.of(state.title) if state else line.check,
+            line.check,
+            speaker.of(SEVERITY[state.severity]) if state else "",
+            line.item or "",
+            why(line, speaker),
+            speaker.iso_day(line.valid_from),
+            speaker.iso_day(last_moment(line)),
+            "",
+        ]

@@ -24,10 +24,17 @@ class Bar(Struct, frozen=True, kw_only=True):
     passed: int
     failed: int
     unknown: int
+    excepted: int
     note: str
 
 
 def bar(counts: Counts, *, label: str = "", answer: str = "", note: str = "") -> Bar:
     return Bar(
-        label=label, answer=answer, passed=counts.passed, failed=counts.failed, unknown=counts.unknown, note=note
+        label=label,
+        answer=answer,
+        passed=counts.passed,
+        failed=counts.failed,
+        unknown=counts.unknown,
+        excepted=counts.excepted,
+        note=note,
     )

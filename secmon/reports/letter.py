@@ -7,6 +7,7 @@ from secmon.notify.message import Attachment
 from secmon.notify.queue import Letter
 from secmon.reports import pdf
 from secmon.reports.archive import Archived
+from secmon.reports.exceptions import in_force
 from secmon.reports.page import movement
 from secmon.reports.speaker import Speaker
 from secmon.reports.view import as_of, month_name
@@ -20,7 +21,7 @@ _JA = """{office}　{month}分の情報セキュリティ点検の結果をお�
 登録端末 {machines}台、報告あり {reporting}台、音信不通 {silent}台、未報告 {never}台
 要対応の端末 {failing}台、確認できない項目が残る端末 {unknown}台
 {movement}
-
+{exceptions}
 詳しくは添付の報告書（PDF）をご覧ください。1ページ目は供覧・決裁用です。
 「適合」は集計時点で点検項目を満たしたことを示すもので、法令や基準への適合を保証するものではありません。
 
@@ -33,7 +34,7 @@ As of {as_of}.
 Machines: {machines}; reporting: {reporting}; silent: {silent}; never reported: {never}
 Machines needing action: {failing}; with checks that could not be determined: {unknown}
 {movement}
-
+{exceptions}
 The attached report (PDF) has the details; its first page is meant for approval.
 "Passed" says that a check passed at the stated time; it does not say that laws or standards are met.
 
@@ -58,6 +59,7 @@ def letter(archived: Archived, config: Config) -> Letter:
         unknown=len(report.unknown),
         as_of=as_of(report, speaker),
         movement=movement(report, speaker),
+        exceptions=f"{said}\n" if (said := in_force(report, speaker)) else "",
         contact=report.office.contact,
     )
     return Letter(

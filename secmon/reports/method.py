@@ -10,9 +10,11 @@ from secmon.reports.model import MonthlyReport
 
 _JA = (
     "各端末の点検プログラムが設定と更新の状態を読み取り、署名を付けて報告します。判定は収集サーバーで行い、端末の設定は変更しません。",
-    "判定は「適合」「要対応」「確認不能」「対象外」の四つです。読み取れなかったもの、古いデータに基づくものは「確認不能」とし、"
+    "判定は「適合」「要対応」「確認不能」「例外」「対象外」の五つです。読み取れなかったもの、古いデータに基づくものは「確認不能」とし、"
     "適合とはみなしません。",
-    "分野ごとの判定は、その分野の項目のうち最も悪い結果によります。割合の分母には「確認不能」を含め、「対象外」を含めません。",
+    "「例外」は、承認を受けた例外措置がすべての問題に当たるもので、適合とはみなしません。誤検知として見直し中のものは"
+    "「確認不能」に数えます。例外措置は集計時点で有効だったものにより、後から登録や終了があっても過去の報告書は変わりません。",
+    "分野ごとの判定は、その分野の項目のうち最も悪い結果によります。割合の分母には「確認不能」「例外」を含め、「対象外」を含めません。",
     "一度も報告のない端末と、点検の結果がない端末は「確認不能」に数えます。",
     "前月比は、前月末時点の状態を現在わかっているデータで数え直した値との差です。",
     "締切の後に届いたデータは、この報告書を書き換えません。翌月の報告書に訂正として記載します。",
@@ -21,10 +23,13 @@ _JA = (
 _EN = (
     "A program on each machine reads settings and patch level and reports them, signed. The collector judges; "
     "nothing on the machine is changed.",
-    "There are four answers: passed, action needed, not determined, not applicable. What could not be read, or rests "
-    "on old data, is not determined and never counts as passed.",
-    "A machine's result in an area is its worst answer there. Shares include what is not determined and leave out what "
-    "is not applicable.",
+    "There are five answers: passed, action needed, not determined, excepted, not applicable. What could not be read, "
+    "or rests on old data, is not determined and never counts as passed.",
+    "Excepted means that an approved exception covers every problem; it never counts as passed. What is disputed "
+    "counts as not determined. The exceptions that held at the moment described count; what is entered or taken back "
+    "later changes no earlier report.",
+    "A machine's result in an area is its worst answer there. Shares include what is not determined or excepted "
+    "and leave out what is not applicable.",
     "Machines that never reported, or have no result, count as not determined.",
     "Changes compare with the end of the month before, counted anew from what is known today.",
     "What arrives after the closing does not rewrite this report; it stands in the next one as a correction.",

@@ -1,7 +1,7 @@
 """What a monthly report says, in no particular language: the model that is archived and that every rendering shows.
 
-A machine's answer in an area is its worst answer there. Counts of machines hold four answers; `unknown` belongs to the
-denominator, `not_applicable` does not.
+A machine's answer in an area is its worst answer there. Counts of machines hold five answers; `unknown` and `excepted`
+belong to the denominator, `not_applicable` does not.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from secmon.evaluate.model import Severity, Status, Text
+from secmon.evaluate.model import Severity, Standing, Text
 
 FORMAT = "secmon.monthly.v1"
 
-AreaAnswer = Literal["pass", "fail", "unknown", "not_applicable"]
-"""適合: every machine passed; 要対応: one fails; 確認不能: none fails, one is unknown; 対象なし: it concerns none."""
+AreaAnswer = Standing
+"""適合: every machine passed; 要対応: one fails; 確認不能: none fails, one is unknown; 例外: all others passed or are
+excepted; 対象なし: it concerns none."""
 
 
 class Office(Struct, frozen=True, kw_only=True):
@@ -33,12 +34,13 @@ class Counts(Struct, frozen=True, kw_only=True):
     passed: int = 0
     failed: int = 0
     unknown: int = 0
+    excepted: int = 0
     not_applicable: int = 0
 
     @property
     def measured(self) -> int:
         """The denominator of every share."""
-        return self.passed + self.failed + self.unknown
+        return self.passed + self.failed + self.unknown + self.excepted
 
     @property
     def answer(self) -> AreaAnswer:
@@ -46,6 +48,8 @@ class Counts(Struct, frozen=True, kw_only=True):
             return "fail"
         if self.unknown:
             return "unknown"
+        if self.excepted:
+            return "excepted"
         return "pass" if self.passed else "not_applicable"
 
 
@@ -142,6 +146,33 @@ class MachineLine(Struct, frozen=True, kw_only=True):
     zone: str
 
 
+class ExceptionLine(Struct, frozen=True, kw_only=True):
+    """An exception (例外措置) or dispute (誤検知) that held at the moment described."""
+
+    number: str
+    kind: Literal["exception", "dispute"]
+    check: str
+    item: str | None
+    """None: every item of the check."""
+    host: str
+    """Name of the one machine; this and the next three, where given, must all be so."""
+    zone: str
+    department: str
+    role: str
+    reason: str
+    measure: str
+    """What is done instead."""
+    approver: str
+    """A post; empty for a dispute."""
+    valid_from: datetime
+    valid_to: datetime
+    """The first moment after its last day."""
+    machines: int
+    """Machines on which it covers something."""
+    problems: int
+    """Failing items that it covers."""
+
+
 class FailingMachine(Struct, frozen=True, kw_only=True):
     machine: MachineLine
     problems: tuple[Problem, ...]
@@ -200,8 +231,8 @@ class Correction(Struct, frozen=True, kw_only=True):
 
     machine: MachineLine
     check: str
-    reported: Status
-    corrected: Status
+    reported: Standing
+    corrected: Standing
 
 
 class Corrections(Struct, frozen=True, kw_only=True):
@@ -255,5 +286,7 @@ class MonthlyReport(Struct, frozen=True, kw_only=True):
     checks: tuple[CheckState, ...]
     corrections: Corrections | None
     """None: no report of the month before was archived."""
+    exceptions: tuple[ExceptionLine, ...] = ()
+    """Exceptions and then disputes, the earliest end first."""
     rulesets: tuple[str, ...]
     """Versions of the rules that the answers rest on."""

@@ -12,10 +12,11 @@ from sqlalchemy.engine import Connection
 
 from secmon.config import Config
 from secmon.evaluate.areas import AREAS
-from secmon.evaluate.model import SEVERITIES, Severity, Status, Text
+from secmon.evaluate.model import SEVERITIES, STANDINGS, Severity, Standing, Text
 from secmon.evaluate.ruleset import RuleSet
 from secmon.reports import archive, snapshot
 from secmon.reports.decisions import wanted
+from secmon.reports.exceptions import register_lines
 from secmon.reports.lifecycle import outlook
 from secmon.reports.model import (
     FORMAT,
@@ -42,7 +43,7 @@ from secmon.reports.snapshot import Moment, Snapshot
 
 CORRECTION_LINES = 200
 TREND_MONTHS = 6
-_WORST: Mapping[Status, int] = {"fail": 0, "unknown": 1, "pass": 2, "not_applicable": 3}
+_WORST: Mapping[Standing, int] = {standing: rank for rank, standing in enumerate(STANDINGS)}
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -111,6 +112,7 @@ def monthly(
         ),
         checks=_checks(now_, then, catalogue, checks),
         corrections=_corrections(connection, config, month.plus(-1), before, then),
+        exceptions=register_lines(connection, now_, moment),
         rulesets=now_.rulesets or (rules.version,),
     )
 
@@ -120,12 +122,16 @@ def monthly(
 
 def _count(snap: Snapshot, checks: Sequence[str], hosts: Sequence[UUID] | None = None) -> Counts:
     """Machines by their worst answer to these checks."""
-    tally: Counter[Status] = Counter(
+    tally: Counter[Standing] = Counter(
         min((snap.answer(host, check).status for check in checks), key=_WORST.__getitem__)
         for host in (snap.machines if hosts is None else hosts)
     )
     return Counts(
-        passed=tally["pass"], failed=tally["fail"], unknown=tally["unknown"], not_applicable=tally["not_applicable"]
+        passed=tally["pass"],
+        failed=tally["fail"],
+        unknown=tally["unknown"],
+        excepted=tally["excepted"],
+        not_applicable=tally["not_applicable"],
     )
 
 
@@ -250,6 +256,8 @@ def _problems(snap: Snapshot, host_id: UUID, catalogue: Catalogue, known: _Findi
             continue
         failing = [(item.key, item.evidence) for item in answer.items if item.status == "fail"]
         for item, evidence in failing or [("", answer.evidence)]:
+            if item[:255] in answer.covers:
+                continue
             since, due_at = known.get((host_id, check, item[:255]), (answer.since, None))
             problems.append(
                 Problem(

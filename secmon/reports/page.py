@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from secmon.japanese import wareki
 from secmon.reports.drawing import NO_DEPARTMENT, NO_ZONE, Bar, Rows, bar
+from secmon.reports.exceptions import in_force
 from secmon.reports.model import Counts, Decision, EndOfSupport, MonthlyReport, ZoneState
 from secmon.reports.month import parse_month
 from secmon.reports.speaker import Speaker
@@ -25,6 +26,8 @@ class Page(Struct, frozen=True, kw_only=True):
     coverage_notes: Sequence[str]
     areas: Sequence[Bar]
     movement: str
+    exceptions: str
+    """How many are in force and end soon; empty where there are none."""
     decisions: Rows
     """Subject, machines, departments, deadline."""
     trend: Sequence[Bar]
@@ -47,6 +50,7 @@ def page(report: MonthlyReport, speaker: Speaker) -> Page:
             for area in report.areas
         ],
         movement=movement(report, speaker),
+        exceptions=in_force(report, speaker),
         decisions=[_decision(decision, report, speaker) for decision in report.decisions],
         trend=[
             bar(point.answers, label=_short_month(point.month, speaker), note=_percent(point.answers))

@@ -7,7 +7,7 @@ arrives later can never change what is read here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -17,8 +17,10 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
-from secmon.evaluate.model import Item, Status
+from secmon.evaluate.model import Item, Standing
+from secmon.exceptions.model import COVERS, Record, Register, failing_items, standing
 from secmon.reports.model import Counts, MachineLine
+from secmon.store.exceptions import register
 from secmon.store.hosts import is_stored, valid
 from secmon.store.results import items_of
 from secmon.store.schema import (
@@ -47,13 +49,16 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What a check said of a machine. All but the status is filled for `fail` and `unknown` only."""
+    """What a check said of a machine. All but the status is filled for what failed or was unknown only."""
 
-    status: Status
+    status: Standing
+    """As it counts under the exceptions and disputes of that moment."""
     reason: str = ""
     evidence: str = ""
     items: tuple[Item, ...] = ()
     since: datetime = _NEVER
+    covers: Mapping[str, Record] = {}
+    """By failing item what was excepted or disputed; the key is empty for a check without items."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -79,26 +84,43 @@ _PLAIN: Mapping[str, Answer] = {"pass": Answer(status="pass"), "not_applicable":
 
 
 def take(connection: Connection, config: Config, moment: Moment) -> Snapshot:
-    machines = _machines(connection, config, moment)
+    attributes = _attributes(connection, moment)
+    machines = _machines(connection, config, moment, attributes)
+    borne = register(connection, moment.at, moment.known_at)
     answers: dict[UUID, dict[str, Answer]] = {host_id: {} for host_id in machines}
     checks: set[str] = set()
     rulesets: set[str] = set()
     for row in connection.execute(_results(moment)):
         if row.host_id in answers:
-            answers[row.host_id][row.check_id] = _answer(row)
+            answers[row.host_id][row.check_id] = _answer(row, borne, attributes.get(row.host_id, {}))
             checks.add(row.check_id)
             rulesets.add(row.ruleset)
     return Snapshot(machines=machines, checks=frozenset(checks), answers=answers, rulesets=tuple(sorted(rulesets)))
 
 
-def _answer(row: Row[Any]) -> Answer:
-    return _PLAIN.get(row.status) or Answer(
-        status=row.status,
-        reason=row.reason,
+def _answer(row: Row[Any], borne: Register, attributes: Mapping[str, str]) -> Answer:
+    if row.status in _PLAIN:
+        return _PLAIN[row.status]
+    items = items_of(row)
+    covers = _covers(row, items, borne, attributes)
+    status, reason = standing(row.status, items, {key: COVERS[record.kind] for key, record in covers.items()}.get)
+    return Answer(
+        status=status,
+        reason=reason or row.reason,
         evidence=row.evidence,
-        items=items_of(row),
+        items=items,
         since=row.observed_from,
+        covers=covers,
     )
+
+
+def _covers(
+    row: Row[Any], items: Sequence[Item], borne: Register, attributes: Mapping[str, str]
+) -> Mapping[str, Record]:
+    if row.status != "fail" or row.check_id not in borne.checks:
+        return {}
+    found = {key: borne.find(row.host_id, attributes, row.check_id, key) for key in failing_items(items)}
+    return {key: record for key, record in found.items() if record is not None}
 
 
 def _results(moment: Moment) -> sa.Select[Any]:
@@ -137,8 +159,9 @@ def count_stored(connection: Connection, moment: Moment) -> int:
 # ── machines ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _machines(connection: Connection, config: Config, moment: Moment) -> dict[UUID, Machine]:
-    attributes = _attributes(connection, moment)
+def _machines(
+    connection: Connection, config: Config, moment: Moment, attributes: Mapping[UUID, Mapping[str, str]]
+) -> dict[UUID, Machine]:
     numbers = _asset_numbers(connection, moment)
     seen = _last_seen(connection, moment)
     machines: dict[UUID, Machine] = {}
@@ -229,14 +252,32 @@ def count_answers(connection: Connection, moment: Moment) -> Counts | None:
     statuses: Counter[str] = Counter()
     for status, number in connection.execute(sa.select(held_now.c.status, sa.func.count()).group_by(held_now.c.status)):
         statuses[status] = number
+    for counts_as in _softened(connection, moment):
+        statuses["fail"] -= 1
+        statuses[counts_as] += 1
     checks = connection.execute(sa.select(sa.func.count(held_now.c.check_id.distinct()))).scalar_one()
     missing = machines * checks - statuses.total()
     return Counts(
         passed=statuses["pass"],
         failed=statuses["fail"],
         unknown=statuses["unknown"] + missing,
+        excepted=statuses["excepted"],
         not_applicable=statuses["not_applicable"],
     )
+
+
+def _softened(connection: Connection, moment: Moment) -> Iterator[Standing]:
+    """How the failing answers of that moment count that do not count as failing."""
+    borne = register(connection, moment.at, moment.known_at)
+    if not borne:
+        return
+    attributes = _attributes(connection, moment)
+    query = sa.select(results).join(hosts, hosts.c.host_id == results.c.host_id)
+    failing = (results.c.status == "fail", results.c.check_id.in_(sorted(borne.checks)))
+    for row in connection.execute(query.where(*failing, *_holding(moment), *_existing(moment))):
+        counts_as = _answer(row, borne, attributes.get(row.host_id, {})).status
+        if counts_as != "fail":
+            yield counts_as
 
 
 def movement(connection: Connection, begins_at: datetime, moment: Moment) -> Counter[tuple[str, bool]]:
@@ -247,7 +288,7 @@ def movement(connection: Connection, begins_at: datetime, moment: Moment) -> Cou
             transitions.c.observed_at >= begins_at,
             transitions.c.observed_at <= moment.at,
             transitions.c.recorded_at <= moment.known_at,
-            transitions.c.finding_id.is_not(None),
+            transitions.c.event.in_(("opened", "reopened", "resolved")),
         )
         .group_by(transitions.c.event, transitions.c.cause)
     )

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from secmon.evaluate.model import Severity, Status, Text
+from secmon.evaluate.model import Severity, Standing, Text
 
 
 def _t(ja: str, en: str) -> Text:
     return Text(ja=ja, en=en)
 
 
-STATUS: Final[Mapping[Status, Text]] = {
+STATUS: Final[Mapping[Standing, Text]] = {
     "pass": _t("○ 適合", "○ Passed"),
     "fail": _t("× 要対応", "× Action needed"),
     "unknown": _t("？ 確認不能", "? Not determined"),
+    "excepted": _t("◇ 例外", "◇ Excepted"),
     "not_applicable": _t("－ 対象なし", "– Not applicable"),
 }
 
@@ -50,6 +51,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "passed": _t("適合", "Passed"),
     "failed": _t("要対応", "Action"),
     "unknown": _t("確認不能", "Unknown"),
+    "excepted": _t("例外", "Excepted"),
     "not_applicable": _t("対象外", "N/A"),
     "change": _t("要対応の前月比", "Action vs. last month"),
     "change_short": _t("前月比", "Change"),
@@ -66,9 +68,9 @@ WORDS: Final[Mapping[str, Text]] = {
     "no_support": _t("18か月以内にサポートが終了する製品はありません。", "No product loses support within 18 months."),
     "disclaimer": _t(
         "「適合」は、集計時点で点検項目を満たしたことを示すもので、法令や基準への適合を保証するものではありません。"
-        "確認できなかった端末は「確認不能」とし、割合の分母に含めています。",
+        "確認できなかった端末は「確認不能」、承認を受けた例外措置は「例外」とし、割合の分母に含めています。",
         "“Passed” says that a check passed at the stated time; it does not say that laws or standards are met. "
-        "Machines that could not be checked are counted as unknown and stay in every denominator.",
+        "What could not be checked is unknown, what was approved is excepted; both stay in every denominator.",
     ),
     "empty": _t(
         "登録された端末がないため、集計した結果はありません。",
@@ -80,7 +82,9 @@ WORDS: Final[Mapping[str, Text]] = {
     "newest": _t("最新データ", "Newest data"),
     "stale_days": _t("データの有効期間", "Data valid for"),
     "silent_days": _t("音信不通とする期間", "Silent after"),
-    "matrix_note": _t("数字は、要対応・確認不能・適合の台数です。", "Numbers: action needed, not determined, passed."),
+    "matrix_note": _t(
+        "数字は、要対応・確認不能・例外・適合の台数です。", "Numbers: action, unknown, excepted, passed."
+    ),
     "annex_failing": _t("別紙２　要対応の端末", "Annex 2  Machines needing action"),
     "first_steps": _t("点検項目ごとの最初の手順", "First step for each check"),
     "first_step": _t("最初の手順", "First step"),
@@ -107,10 +111,21 @@ WORDS: Final[Mapping[str, Text]] = {
     "unverified": _t(
         "＊印の条項番号は、原文との照合が済んでいません。", "* The number has not been compared with the original text."
     ),
-    "annex_corrections": _t("別紙５　前月報告の訂正", "Annex 5  Corrections to last month's report"),
+    "annex_exceptions": _t("別紙５　例外措置と誤検知", "Annex 5  Exceptions and disputes"),
+    "exceptions": _t("例外措置", "Exceptions"),
+    "disputes": _t(
+        "誤検知として見直し中のもの（確認不能に数えています）", "Disputed answers (counted as not determined)"
+    ),
+    "number": _t("登録番号", "Number"),
+    "scope": _t("対象の端末", "Machines"),
+    "reason": _t("理由・代替策", "Reason, what is done instead"),
+    "approver": _t("承認者", "Approved by"),
+    "last_day": _t("期限", "Until"),
+    "no_exceptions": _t("有効な例外措置はありません。", "No exception is in force."),
+    "annex_corrections": _t("別紙６　前月報告の訂正", "Annex 6  Corrections to last month's report"),
     "reported": _t("報告時", "Reported"),
     "corrected": _t("訂正後", "Corrected"),
-    "annex_method": _t("別紙６　集計の方法と根拠", "Annex 6  Method and evidence"),
+    "annex_method": _t("別紙７　集計の方法と根拠", "Annex 7  Method and evidence"),
     "limit": _t("基準値", "Threshold"),
     "ordinary": _t("標準", "Default"),
     "record": _t("記録", "Record"),

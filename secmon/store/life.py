@@ -16,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
 
 from secmon.errors import Failure
-from secmon.store import audit, results, speakers
+from secmon.store import audit, exceptions, results, speakers
 from secmon.store.hosts import ATTRIBUTES, MAX_NAME_CHARS, STORED, USE, attributes_of, find_host, set_attribute
 from secmon.store.schema import contacts, findings, host_assets, host_attributes, hosts
 from secmon.store.schema import results as results_table
@@ -147,6 +147,7 @@ def merge(connection: Connection, name: str, double: str, act: Act) -> uuid.UUID
             .where(hosts.c.host_id == host.host_id)
             .values(hostname=other.hostname, machine_id=other.machine_id, serial=other.serial)
         )
+    exceptions.move(connection, other.host_id, host.host_id, actor=act.actor, now=act.now)
     _end(connection, other, act, f"the same machine as {host.name}")
     act.note(connection, "host.merge", host.name, double=other.name, **taken)
     return uuid.UUID(str(host.host_id))
@@ -178,6 +179,7 @@ def _asset(connection: Connection, host_id: uuid.UUID) -> uuid.UUID | None:
 
 def _end(connection: Connection, host: Row[Any], act: Act, reason: str) -> None:
     speakers.revoke(connection, host.host_id, reason, act.now)
+    exceptions.end_of_host(connection, host.host_id, reason=reason, actor=act.actor, now=act.now)
     judged = results.Judged(
         host_id=host.host_id,
         revision=host.revision + 1,

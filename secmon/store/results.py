@@ -23,7 +23,7 @@ REOPEN_WITHIN = timedelta(hours=24)
 """Failing again this soon reopens the same finding."""
 
 _encode_items = msgspec.json.Encoder().encode
-_decode_items = msgspec.json.Decoder(tuple[Item, ...]).decode
+decode_items = msgspec.json.Decoder(tuple[Item, ...]).decode
 
 
 class Judged(Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 
 def items_of(row: Row[Any]) -> tuple[Item, ...]:
     """Items of a row of `results`."""
-    return _decode_items(row.items)
+    return decode_items(row.items)
 
 
 def record(
@@ -196,8 +196,10 @@ def _update(connection: Connection, row: Row[Any], **values: object) -> None:
 
 
 def _resolve(connection: Connection, judged: Judged, row: Row[Any]) -> None:
-    _update(connection, row, state="resolved", resolved_at=judged.observed_at, unconfirmed_since=None)
-    _transitions(
+    _update(
+        connection, row, state="resolved", resolved_at=judged.observed_at, unconfirmed_since=None, exception_id=None
+    )
+    write_transitions(
         connection,
         judged,
         [("resolved", row.check_id, row.item, row.finding_id, row.severity, row.evidence)],
@@ -219,7 +221,8 @@ def _open(
         severity = severities[verdict.check]
         again = recent.get((verdict.check, item))
         if again is not None:
-            _update(connection, again, state="open", resolved_at=None, unconfirmed_since=None, evidence=evidence)
+            state = "open" if again.acknowledged_at is None else "acknowledged"
+            _update(connection, again, state=state, resolved_at=None, unconfirmed_since=None, evidence=evidence)
             events.append(("reopened", verdict.check, item, again.finding_id, severity, evidence))
             continue
         finding_id = uuid.uuid4()
@@ -240,7 +243,7 @@ def _open(
         events.append(("opened", verdict.check, item, finding_id, severity, evidence))
     if fresh:
         connection.execute(sa.insert(findings), fresh)
-    _transitions(connection, judged, events)
+    write_transitions(connection, judged, events)
 
 
 def _recently_resolved(connection: Connection, judged: Judged, checks: set[str]) -> dict[tuple[str, str], Row[Any]]:
@@ -256,9 +259,10 @@ def _recently_resolved(connection: Connection, judged: Judged, checks: set[str])
     return {(row.check_id, row.item): row for row in rows}
 
 
-def _transitions(
+def write_transitions(
     connection: Connection, judged: Judged, events: Sequence[tuple[str, str, str, uuid.UUID, str, str]]
 ) -> None:
+    """Events are (event, check, item, finding, severity, evidence)."""
     connection.execute(
         sa.insert(transitions),
         [

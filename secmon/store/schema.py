@@ -267,7 +267,8 @@ findings = Table(  # an open problem; closes only on pass, not_applicable or ret
     Column("check_id", String(128), nullable=False),
     Column("item", String(255), nullable=False, default=""),  # key of the item; empty for a check without items
     Column("severity", String(16), nullable=False),
-    Column("state", String(16), nullable=False),  # open, acknowledged, resolved
+    Column("state", String(16), nullable=False),  # open, acknowledged, excepted, disputed, resolved
+    Column("exception_id", Uuid),  # of the row of `exceptions` that covers it now: then it is excepted or disputed
     Column("evidence", Text, nullable=False, default=""),
     Column("opened_at", Instant, nullable=False),  # observed
     Column("recorded_at", Instant, nullable=False),
@@ -277,16 +278,44 @@ findings = Table(  # an open problem; closes only on pass, not_applicable or ret
     Column("owner", String(100)),
     Column("acknowledged_at", Instant),
     Column("acknowledged_by", String(100)),
+    Column("baseline_at", Instant),  # taken as known: what the office found when it began
+    Index("ix_findings_exception_id", "exception_id", sqlite_where=sa.text("exception_id IS NOT NULL"),
+          postgresql_where=sa.text("exception_id IS NOT NULL")),
     Index("uq_findings_unresolved", "host_id", "check_id", "item", unique=True,
           sqlite_where=sa.text("resolved_at IS NULL"), postgresql_where=sa.text("resolved_at IS NULL")),
 )  # fmt: skip
+
+exceptions = Table(  # 例外措置 and 誤検知: which problems are borne with, from … to; written once, ended at most once
+    "exceptions",
+    metadata,
+    Column("exception_id", Uuid, primary_key=True),
+    Column("number", String(16), nullable=False, unique=True),  # how people call it: fiscal year, E or D, counter
+    Column("kind", String(16), nullable=False),  # exception, dispute
+    Column("check_id", String(128), nullable=False),
+    Column("item", String(255)),  # null: every item of the check
+    Column("host_id", Uuid, ForeignKey("hosts.host_id")),  # this and the next three, where given, must all be so
+    Column("zone", String(64)),
+    Column("department", String(255)),
+    Column("role", String(255)),
+    Column("reason", Text, nullable=False),
+    Column("measure", Text, nullable=False, default=""),  # 代替策: what is done instead
+    Column("approver", String(100), nullable=False, default=""),  # a post; a dispute needs none
+    Column("valid_from", Instant, nullable=False),  # the first day's first moment at the office
+    Column("valid_to", Instant, nullable=False),  # the first moment after the last day
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", String(100), nullable=False),
+    Column("ended_at", Instant),  # taken back before its time; recorded at that moment, too
+    Column("ended_by", String(100)),
+    Column("ended_reason", Text),
+)
 
 transitions = Table(  # append-only; written with the result that caused it
     "transitions",
     metadata,
     Column("transition_id", AutoId, primary_key=True, autoincrement=True),
     Column("host_id", Uuid, ForeignKey("hosts.host_id"), index=True),  # null: of the whole collector
-    Column("event", String(16), nullable=False),  # opened, reopened, resolved; first_state (host); ruleset (collector)
+    Column("event", String(16), nullable=False),  # opened, reopened, resolved, excepted, disputed;
+    # first_state (of a host), ruleset (of the collector)
     Column("cause", String(16), nullable=False),
     Column("check_id", String(128), nullable=False, default=""),
     Column("item", String(255), nullable=False, default=""),

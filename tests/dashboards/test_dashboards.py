@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from secmon.evaluate.areas import AREAS
+from secmon.evaluate.model import STANDINGS
 from secmon.metrics.exposition import Exposition
 from secmon.metrics.runtime import Runtime
 from secmon.resources import dashboards_dir, rules_dir
@@ -117,8 +118,8 @@ def test_it_names_every_area_and_answer_in_japanese() -> None:
     assert {area: shown["text"] for area, shown in mapping["options"].items()} == {
         area: text.ja for area, text in AREAS.items()
     }
-    assert {properties[status]["displayName"] for status in ("pass", "fail", "unknown", "not_applicable")} == {
-        "適合", "不適合", "確認不能", "対象外",
+    assert {properties[status]["displayName"] for status in STANDINGS} == {
+        "適合", "不適合", "確認不能", "例外", "対象外",
     }  # fmt: skip
 
 

@@ -138,6 +138,7 @@ def test_it_shows_its_pages_without_asking_anybody_else(site: Site, chromium: Ch
     expected = {
         "/": ("北の町役場", "sv-bad", "危険な通信ポートの公開", "LGWAN接続系"),
         "/hosts/sv-bad": ("対応が必要な項目", "tcp/23", "対応の手順", "報告された内容", "<svg"),
+        "/exceptions": ("承認された例外措置", "有効な例外措置はありません。"),
         "/checks/ports.exposed-high-risk": ("なぜ必要か", "sv-bad", "対応する基準"),
     }
     site.answers.clear()

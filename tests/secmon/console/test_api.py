@@ -63,6 +63,9 @@ def test_it_lists_unresolved_findings(browser: Browser) -> None:
         "opened_at": "2026-11-02T00:00:00Z",
         "due_at": "2026-11-09T00:00:00Z",
         "unconfirmed_since": None,
+        "owner": None,
+        "acknowledged_at": None,
+        "exception": None,
     }
     office.report(host, linux())
     assert browser.get("/api/v1/findings?check=ports.exposed-high-risk").json()["total"] == 0

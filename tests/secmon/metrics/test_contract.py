@@ -36,17 +36,18 @@ CONTRACT: dict[str, tuple[str, int]] = {
     "host_exposed_ports": ("host risk", 60),
     "finding_opened_timestamp_seconds": ("host zone check severity state", 180),
     "finding_due_timestamp_seconds": ("host check", 180),
-    "findings": ("zone department severity state", 270),
+    "findings": ("zone department severity state", 360),  # four states; the figure of 270 was for three
     "findings_overdue": ("zone department severity", 90),
     "finding_transitions_total": ("zone event cause", 30),
     "check_hosts": ("check zone status", 1800),
-    "area_hosts": ("area zone department status", 2280),  # 19 areas; the figure of 1,440 was for 12
+    "area_hosts": ("area zone department status", 2850),  # 19 areas, 5 answers; 1,440 was for 12 and 4
     "framework_controls": ("framework zone verdict", 72),
     "section_hosts": ("section zone status", 285),  # 19 sections; the figure of 270 was for 18
     "update_age_hosts": ("zone band", 18),
     "product_hosts": ("zone product cycle", 120),
     "product_end_of_support_timestamp_seconds": ("product cycle", 40),
     "port_hosts": ("zone protocol port", 150),
+    "exception_expiry_timestamp_seconds": ("exception check", 20),
     "zone_data_timestamp_seconds": ("zone", 3),
     "agents": ("version os", 6),
     "reports_total": ("outcome", 9),
@@ -58,7 +59,7 @@ CONTRACT: dict[str, tuple[str, int]] = {
     "certificate_expiry_timestamp_seconds": ("usage", 3),
     "data_free_bytes": ("", 1),
     "rules_loaded_timestamp_seconds": ("version", 1),
-    "series_folded": ("metric", 8),
+    "series_folded": ("metric", 9),
     "collector_leader": ("", 1),
     "build_info": ("version", 1),
 }
