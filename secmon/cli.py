@@ -132,6 +132,24 @@ def _add_judging(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     check = rules.add_parser("check", parents=[shared], help="validate a rules folder")
     check.add_argument("folder", nargs="?", metavar="DIR", help="default: the rules in force")
     check.set_defaults(handler="judging.rules_check")
+    _add_whatif(rules, shared)
+
+
+def _add_whatif(rules: _Commands, shared: argparse.ArgumentParser) -> None:
+    for_programs = argparse.ArgumentParser(add_help=False)
+    for_programs.add_argument("--json", action="store_true", help="for programs")
+    both = [shared, for_programs]
+    diff = rules.add_parser("diff", parents=both, help="machines that would answer otherwise by other rules")
+    diff.add_argument("old", metavar="OLD", help="a rules folder")
+    diff.add_argument("new", metavar="NEW", help="a rules folder")
+    diff.set_defaults(handler="whatif.rules_diff")
+    trial = rules.add_parser("try", parents=both, help="the same for a check file, beside the rules in force")
+    trial.add_argument("file", metavar="FILE", help="a check file, a folder of them, or a rules folder")
+    trial.set_defaults(handler="whatif.rules_try")
+    explain = rules.add_parser("explain", parents=both, help="why a check answers as it does for a machine")
+    explain.add_argument("check", metavar="CHECK")
+    explain.add_argument("--host", required=True, metavar="HOST")
+    explain.set_defaults(handler="whatif.rules_explain")
 
 
 def _add_people(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
