@@ -98,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     _add_machines(commands_, shared)
     _add_hosts(commands_, shared)
     _add_agents(commands_, shared)
+    _add_ledger(commands_, shared)
     return top
 
 
@@ -196,7 +197,7 @@ def _add_hosts(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     all_.set_defaults(handler="hosts.host_list")
     change = host.add_parser("set", parents=[shared], help="say what a machine is")
     change.add_argument("host")
-    for name in ("zone", "department", "role", "location", "contact", "asset-number"):
+    for name in ("zone", "department", "department-code", "role", "location", "contact", "owner", "asset-number"):
         change.add_argument(f"--{name}", metavar="TEXT", help="empty text takes it away" if name == "zone" else None)
     change.set_defaults(handler="hosts.host_set")
     rename = host.add_parser("rename", parents=[shared], help="give a machine another name")
@@ -229,6 +230,21 @@ def _add_agents(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     revoke.add_argument("host")
     revoke.add_argument("--reason", default="revoked by the administrator")
     revoke.set_defaults(handler="machines.agent_revoke")
+
+
+def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    ledger = commands_.add_parser("ledger", help="the asset ledger").add_subparsers(required=True, metavar="ACTION")
+    import_ = ledger.add_parser("import", parents=[shared], help="take in the ledger: CSV or XLSX")
+    import_.add_argument("file", metavar="FILE")
+    import_.add_argument("--map", metavar="FILE", help="what the columns and zones are called (TOML)")
+    import_.add_argument("--effective", metavar="DATE", help="attributes hold from this day on (default: today)")
+    import_.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    import_.set_defaults(handler="ledger.ledger_import")
+    planned = ledger.add_parser("planned", parents=[shared], help="what will hold from a day to come")
+    planned.add_argument("--cancel", metavar="DATE", help="forget what is planned for this day")
+    planned.set_defaults(handler="ledger.ledger_planned")
+    compare = ledger.add_parser("compare", parents=[shared], help="rows without a machine, machines without a row")
+    compare.set_defaults(handler="ledger.ledger_compare")
 
 
 def _positive(text: str) -> int:

@@ -101,6 +101,13 @@ def _sweep(turn: Turn) -> str:
         return turn.finish(connection, f"{swept} machines judged anew")
 
 
+def _attributes(turn: Turn) -> str:
+    """Machine by machine, done twice it changes nothing, so that it stands before the claim."""
+    changed = judging.apply_planned(turn.database, turn.rules.current, turn.config, turn.now)
+    with turn.claim() as connection:
+        return turn.finish(connection, f"{changed} machines have other attributes")
+
+
 def _sightings(turn: Turn) -> str:
     with turn.claim() as connection:
         return turn.finish(connection, f"{record_sightings(connection, turn.now)} machines seen")
@@ -135,6 +142,7 @@ def _report(turn: Turn) -> str:
 
 
 JOBS: tuple[Job, ...] = (
+    Job(name="attributes", every="day", at=time(0, 0), missed="newest", work=_attributes),
     Job(name="sweep", every="day", at=time(0, 5), missed="newest", work=_sweep),
     Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
     Job(name="retention", every="day", at=time(3, 30), missed="newest", work=_retention),
