@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     _add_hosts(commands_, shared)
     _add_agents(commands_, shared)
     _add_ledger(commands_, shared)
+    _add_results(commands_, shared)
     return top
 
 
@@ -245,6 +246,16 @@ def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     planned.set_defaults(handler="ledger.ledger_planned")
     compare = ledger.add_parser("compare", parents=[shared], help="rows without a machine, machines without a row")
     compare.set_defaults(handler="ledger.ledger_compare")
+
+
+def _add_results(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    results = commands_.add_parser("results", help="results for elsewhere").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    export = results.add_parser("export", parents=[shared], help="every machine's answers as a file")
+    export.add_argument("--format", required=True, choices=("json", "csv", "oscal"), help="oscal: assessment results")
+    export.add_argument("--out", required=True, metavar="FILE")
+    export.set_defaults(handler="results.results_export")
 
 
 def _positive(text: str) -> int:
