@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     _add_agents(commands_, shared)
     _add_ledger(commands_, shared)
     _add_results(commands_, shared)
+    _add_patches(commands_, shared)
     return top
 
 
@@ -256,6 +257,14 @@ def _add_results(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     export.add_argument("--format", required=True, choices=("json", "csv", "oscal"), help="oscal: assessment results")
     export.add_argument("--out", required=True, metavar="FILE")
     export.set_defaults(handler="results.results_export")
+
+
+def _add_patches(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    patches = commands_.add_parser("patches", help="updates").add_subparsers(required=True, metavar="ACTION")
+    compare = patches.add_parser("compare", parents=[shared], help="our count beside a WSUS's, and why they differ")
+    compare.add_argument("--wsus", required=True, metavar="FILE", help="CSV made as docs/wsus-compare.ja.md says")
+    compare.add_argument("--json", action="store_true", help="for programs")
+    compare.set_defaults(handler="patches.patches_compare")
 
 
 def _positive(text: str) -> int:

@@ -46,7 +46,7 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def readings(data: bytes) -> Iterator[tuple[Row, ...]]:
+def readings(data: bytes, max_rows: int = MAX_ROWS) -> Iterator[tuple[Row, ...]]:
     """The rows, in each of the ways in which the bytes can be read, the likeliest first. Raises TableError for none.
 
     Half-width katakana in cp932 can be UTF-8 by accident, so whoever knows the headings has the last word.
@@ -61,7 +61,7 @@ def readings(data: bytes) -> Iterator[tuple[Row, ...]]:
     texts = list(_texts(data))
     if not texts:
         raise TableError(f"neither UTF-8 nor cp932 (Shift_JIS): line {_bad_line(data)} cannot be read")
-    yield from (_rows_of_text(text) for text in texts)
+    yield from (_rows_of_text(text, max_rows) for text in texts)
 
 
 def _texts(data: bytes) -> Iterator[str]:
@@ -89,16 +89,16 @@ def _bad_line(data: bytes) -> int:
     return data.count(b"\n", 0, reached) + 1
 
 
-def _rows_of_text(text: str) -> tuple[Row, ...]:
+def _rows_of_text(text: str, max_rows: int) -> tuple[Row, ...]:
     first = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if first.count("\t") > first.count(",") else ",")
     try:
-        return bounded((reader.line_num, cells) for cells in reader)
+        return bounded(((reader.line_num, cells) for cells in reader), max_rows)
     except csv.Error as error:
         raise TableError(f"row {reader.line_num}: {error}") from None
 
 
-def bounded(rows: Iterable[tuple[int, Iterable[str]]]) -> tuple[Row, ...]:
+def bounded(rows: Iterable[tuple[int, Iterable[str]]], max_rows: int = MAX_ROWS) -> tuple[Row, ...]:
     """The rows that hold anything, within the limits."""
     found: list[Row] = []
     for number, cells in rows:
@@ -109,6 +109,6 @@ def bounded(rows: Iterable[tuple[int, Iterable[str]]]) -> tuple[Row, ...]:
             raise TableError(f"row {number}: a cell of more than {MAX_CELL_CHARS} characters")
         if any(cell.strip() for cell in kept):
             found.append(Row(number=number, cells=kept))
-        if len(found) > MAX_ROWS:
-            raise TableError(f"more than {MAX_ROWS} rows")
+        if len(found) > max_rows:
+            raise TableError(f"more than {max_rows} rows")
     return tuple(found)
