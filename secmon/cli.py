@@ -16,6 +16,7 @@ import msgspec
 from secmon import __version__, config
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
+from secmon.evaluate.model import SEVERITIES
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Handler = Callable[[argparse.Namespace, Config], int]
@@ -153,6 +154,11 @@ def _add_whatif(rules: _Commands, shared: argparse.ArgumentParser) -> None:
     explain.add_argument("check", metavar="CHECK")
     explain.add_argument("--host", required=True, metavar="HOST")
     explain.set_defaults(handler="whatif.rules_explain")
+    sca = rules.add_parser("import-sca", parents=[shared], help="check files from a policy of Wazuh's SCA")
+    sca.add_argument("file", metavar="POLICY.yml")
+    sca.add_argument("--out", required=True, metavar="DIR", help="where the check files go")
+    sca.add_argument("--severity", choices=SEVERITIES, default="medium", help="of all of them (default: medium)")
+    sca.set_defaults(handler="sca.rules_import_sca")
 
 
 def _add_people(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
