@@ -40,7 +40,7 @@ class Converted(Struct, frozen=True, kw_only=True):
 class Refused(Struct, frozen=True, kw_only=True):
     """Why a check cannot be taken over; a reason for each rule that stands in the way."""
 
-    id: int
+    id: int | str
     title: str
     reasons: tuple[str, ...]
 
@@ -87,7 +87,7 @@ def _translated(policy: Policy, check: SourceCheck) -> list[Translated]:
     found: list[Translated] = []
     for rule in _without_presence(rules, check.condition):
         try:
-            found.append(translate(rule, pcre=policy.is_pcre))
+            found.append(translate(rule, policy.engines))
         except RuleError as error:
             reasons.append(f"{_line(rule.text)}: {error}")
     if reasons:
@@ -111,11 +111,11 @@ def _document(
     policy: Policy, check: SourceCheck, severity: Severity, condition: str, targets: Mapping[str, Target]
 ) -> dict[str, object]:
     area = next(iter(targets.values())).area
-    slug = re.sub(r"[^a-z0-9]+", "-", policy.policy.id.casefold()).strip("-")[:60] or "policy"
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{policy.policy.id} {check.id}".casefold()).strip("-")[:80] or "policy"
     why = _line(check.rationale or check.description or check.title)
     fix = _line(check.remediation or check.title)
     return {
-        "id": f"{area}.sca-{slug}-{check.id}",
+        "id": f"{area}.sca-{slug}",
         "area": area,
         "title": _both(_line(check.title, 200)),
         "applies": " && ".join(dict.fromkeys(target.applies for target in targets.values())),

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from secmon.sca.policy import RuleError
+from secmon.sca.policy import Engine, RuleError
 
 MAX_REGEX_CHARS: Final = 300
 MAX_REPEATS: Final = 4
@@ -37,10 +37,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
     number: int
 
     def number_in(self, line: str) -> int | None:
+        """Of the first group, or of the whole where there is none."""
         match = self.regex.search(line)
-        if match is None or not match.groups() or not re.fullmatch(r"-?[0-9]+", match[1] or ""):
-            return None
-        return int(match[1])
+        text = "" if match is None else match[1 if match.groups() else 0] or ""
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 class Term(Struct, frozen=True, kw_only=True):
@@ -60,29 +60,29 @@ class Term(Struct, frozen=True, kw_only=True):
         return found is not self.negated
 
 
-def read_pattern(text: str, *, pcre: bool) -> tuple[Term, ...]:
+def read_pattern(text: str, *, engine: Engine) -> tuple[Term, ...]:
     """Raises RuleError."""
-    return tuple(_term(part.strip(), pcre=pcre) for part in text.split(" && "))
+    return tuple(_term(part.strip(), engine=engine) for part in text.split(" && "))
 
 
-def _term(text: str, *, pcre: bool) -> Term:
+def _term(text: str, *, engine: Engine) -> Term:
     negated, text = text.startswith("!"), text.removeprefix("!")
     if text.startswith("r:"):
-        return Term(negated=negated, regex=safe_regex(text[2:], pcre=pcre))
+        return Term(negated=negated, regex=safe_regex(text[2:], engine=engine))
     if text.startswith("n:"):
         match = _COMPARE.fullmatch(text)
         if match is None:
             raise RuleError(f"a comparison that is not understood: {text}")
         comparison = Comparison(
-            regex=safe_regex(match["regex"], pcre=pcre), sign=match["sign"], number=int(match["number"])
+            regex=safe_regex(match["regex"], engine=engine), sign=match["sign"], number=int(match["number"])
         )
         return Term(negated=negated, comparison=comparison)
     return Term(negated=negated, literal=text)
 
 
-def safe_regex(text: str, *, pcre: bool) -> re.Pattern[str]:
-    """Raises RuleError for one that is wrong, or that could take long."""
-    source = text if pcre else "".join(_of_osregex(sign) for sign in _OSREGEX_TOKEN.findall(text))
+def safe_regex(text: str, *, engine: Engine) -> re.Pattern[str]:
+    """Regardless of case, as Wazuh looks. Raises RuleError for one that is wrong, or that could take long."""
+    source = text if engine == "pcre2" else "".join(_of_osregex(sign) for sign in _OSREGEX_TOKEN.findall(text))
     escapes = set(_ESCAPE.findall(source))
     bare = _ESCAPE.sub(lambda match: "_" if match[1] in "st" else "e", source)
     repeats = [match for match in _REPEAT.finditer(bare) if not match["blank"]]
@@ -90,7 +90,7 @@ def safe_regex(text: str, *, pcre: bool) -> re.Pattern[str]:
     if len(source) > MAX_REGEX_CHARS or len(repeats) > MAX_REPEATS or refused:
         raise RuleError("a regular expression that could take long, or that only PCRE knows")
     try:
-        return re.compile(source, 0 if pcre else re.IGNORECASE)
+        return re.compile(source, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         raise RuleError(f"not a regular expression: {error}") from None
 

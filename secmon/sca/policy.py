@@ -16,6 +16,7 @@ MAX_CHECKS: Final = 2000
 MAX_RULES: Final = 50
 """Of one check."""
 _KINDS: Final = "fdprc"
+Engine = Literal["osregex", "pcre2"]
 
 
 class SourceRule(Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ class RuleError(Exception):
 
 
 class SourceCheck(Struct, frozen=True, kw_only=True):
-    id: int
+    id: int | str
     title: str
     condition: Literal["all", "any", "none"] = "all"
     rules: tuple[str, ...]
@@ -47,7 +48,8 @@ class SourceCheck(Struct, frozen=True, kw_only=True):
 class _Head(Struct, frozen=True, kw_only=True):
     id: str
     name: str = ""
-    regex_type: str = "osregex"
+    regex_type: Literal["osregex", "pcre2", ""] = ""
+    """Not said: Wazuh's own expressions in 4.x, PCRE2 in 5.x."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -59,8 +61,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     checks: tuple[SourceCheck, ...]
 
     @property
-    def is_pcre(self) -> bool:
-        return self.policy.regex_type == "pcre2"
+    def engines(self) -> tuple[Engine, ...]:
+        """Those that its regular expressions may be meant for."""
+        said = self.policy.regex_type
+        return (said,) if said else ("osregex", "pcre2")
 
 
 def read_policy(data: bytes) -> Policy:

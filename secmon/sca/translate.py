@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from secmon.sca.pattern import Comparison, Term, read_pattern
 from secmon.sca.places import registry_key, targets_of
-from secmon.sca.policy import RuleError, SourceRule
+from secmon.sca.policy import Engine, RuleError, SourceRule
 from secmon.sca.targets import Candidate, Target
 
 _COMPARISONS: Mapping[str, str] = {"==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -32,8 +32,27 @@ def _is_service(rule: SourceRule) -> bool:
     return registry_key(rule).rpartition("\\")[0].endswith("\\services")
 
 
-def translate(rule: SourceRule, *, pcre: bool) -> Translated:
-    """Raises RuleError with the reason why facts cannot answer."""
+def translate(rule: SourceRule, engines: Sequence[Engine]) -> Translated:
+    """Raises RuleError with the reason why facts cannot answer.
+
+    Where it is not known for which engine a rule was written, the one in which it means something holds; a rule that
+    means different things is refused.
+    """
+    found: list[Translated] = []
+    reasons: list[RuleError] = []
+    for engine in engines:
+        try:
+            found.append(_translate(rule, engine))
+        except RuleError as error:
+            reasons.append(error)
+    if not found:
+        raise reasons[0]
+    if len({each.condition for each in found}) > 1:
+        raise RuleError("it means one thing to osregex and another to pcre2; write regex_type into the policy")
+    return found[0]
+
+
+def _translate(rule: SourceRule, engine: Engine) -> Translated:
     targets = targets_of(rule)
     pattern = _pattern(rule)
     if pattern is None:
@@ -44,7 +63,7 @@ def translate(rule: SourceRule, *, pcre: bool) -> Translated:
         absent = tuple(each.value for each in target.candidates if not each.line)
         condition = target.express(absent)
         return Translated(condition=condition if rule.negated else f"!({condition})", targets=(target,))
-    terms = read_pattern(pattern, pcre=pcre)
+    terms = read_pattern(pattern, engine=engine)
     for target in targets:
         found = _for_target(target, terms)
         if found is not None:

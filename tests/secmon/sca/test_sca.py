@@ -20,7 +20,7 @@ from secmon.evaluate.model import Machine, SectionState
 from secmon.evaluate.ruleset import load_rules
 from secmon.sca.convert import convert
 from secmon.sca.pattern import MAX_REPEATS, safe_regex
-from secmon.sca.policy import MAX_RULES, Policy, RuleError, read_policy
+from secmon.sca.policy import MAX_RULES, Engine, Policy, RuleError, read_policy
 
 
 def policy(*rules: str, condition: str = "all", regex_type: str = "pcre2", **more: Any) -> Policy:
@@ -150,6 +150,24 @@ def test_it_fills_in_variables_and_reads_wazuhs_own_expressions() -> None:
     assert condition_of(rule, variables=given_, regex_type="osregex") == f"({SSH}.x11_forwarding)"
 
 
+def test_it_takes_the_engine_in_which_a_rule_means_something_where_the_policy_names_none() -> None:
+    own = r"f:/etc/ssh/sshd_config -> r:X11Forwarding\.+yes"
+    pcre = r"f:/etc/ssh/sshd_config -> n:MaxAuthTries\s[0-9]+$ compare <= 4"
+    either = r"f:/etc/ssh/sshd_config -> r:^PermitRootLogin\s(no|.*forced.*)$"
+
+    assert condition_of(own, regex_type="") == f"({SSH}.x11_forwarding)"
+    assert "means one thing to osregex and another" in reasons(either, regex_type="")
+    assert condition_of(either) == f'({SSH}.permit_root_login in ["no", "forced-commands-only"])'
+    assert "told apart" in reasons(pcre)  # the whole match is no number
+    assert condition_of(r"f:/proc/sys/fs/suid_dumpable -> n:\d+ compare == 0", regex_type="") == (
+        "(hardening.kernel_settings.fs_suid_dumpable == 0)"
+    )
+
+
+def test_it_looks_regardless_of_case_as_wazuh_does() -> None:
+    assert condition_of("f:/etc/ssh/sshd_config -> r:^permitrootlogin NO$") == f'({SSH}.permit_root_login == "no")'
+
+
 POLICY = r"""
 policy: {id: Own Policy 1.0, file: own.yml, name: Own, description: Ours, regex_type: pcre2}
 requirements: {title: t, condition: any, rules: ['f:/etc/passwd']}
@@ -207,13 +225,13 @@ def test_it_takes_no_check_of_absurd_size() -> None:
 )
 def test_it_refuses_expressions_that_could_take_long(regex: str) -> None:
     with pytest.raises(RuleError):
-        safe_regex(regex, pcre=True)
+        safe_regex(regex, engine="pcre2")
 
 
-@given(st.text(alphabet="a.*+?()[]{}|\\^$sdwt1 -", max_size=40), st.booleans())
-def test_it_answers_whatever_expression_comes_and_soon(regex: str, pcre: bool) -> None:
+@given(st.text(alphabet="a.*+?()[]{}|\\^$sdwt1 -", max_size=40), st.sampled_from(["osregex", "pcre2"]))
+def test_it_answers_whatever_expression_comes_and_soon(regex: str, engine: Engine) -> None:
     try:
-        compiled = safe_regex(regex, pcre=pcre)
+        compiled = safe_regex(regex, engine=engine)
     except RuleError:
         return
     began = time.perf_counter()
