@@ -17,6 +17,7 @@ from secmon import __version__, config
 from secmon.commands import grammar
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
+from secmon.evaluate.model import SEVERITIES
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Handler = Callable[[argparse.Namespace, Config], int]
@@ -103,6 +104,9 @@ def parser() -> argparse.ArgumentParser:
     grammar.add_disputes(commands_, shared)
     grammar.add_findings(commands_, shared)
     grammar.add_baseline(commands_, shared)
+    _add_ledger(commands_, shared)
+    _add_results(commands_, shared)
+    _add_patches(commands_, shared)
     return top
 
 
@@ -137,6 +141,29 @@ def _add_judging(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     check = rules.add_parser("check", parents=[shared], help="validate a rules folder")
     check.add_argument("folder", nargs="?", metavar="DIR", help="default: the rules in force")
     check.set_defaults(handler="judging.rules_check")
+    _add_whatif(rules, shared)
+
+
+def _add_whatif(rules: _Commands, shared: argparse.ArgumentParser) -> None:
+    for_programs = argparse.ArgumentParser(add_help=False)
+    for_programs.add_argument("--json", action="store_true", help="for programs")
+    both = [shared, for_programs]
+    diff = rules.add_parser("diff", parents=both, help="machines that would answer otherwise by other rules")
+    diff.add_argument("old", metavar="OLD", help="a rules folder")
+    diff.add_argument("new", metavar="NEW", help="a rules folder")
+    diff.set_defaults(handler="whatif.rules_diff")
+    trial = rules.add_parser("try", parents=both, help="the same for a check file, beside the rules in force")
+    trial.add_argument("file", metavar="FILE", help="a check file, a folder of them, or a rules folder")
+    trial.set_defaults(handler="whatif.rules_try")
+    explain = rules.add_parser("explain", parents=both, help="why a check answers as it does for a machine")
+    explain.add_argument("check", metavar="CHECK")
+    explain.add_argument("--host", required=True, metavar="HOST")
+    explain.set_defaults(handler="whatif.rules_explain")
+    sca = rules.add_parser("import-sca", parents=[shared], help="check files from a policy of Wazuh's SCA")
+    sca.add_argument("file", metavar="POLICY.yml")
+    sca.add_argument("--out", required=True, metavar="DIR", help="where the check files go")
+    sca.add_argument("--severity", choices=SEVERITIES, default="medium", help="of all of them (default: medium)")
+    sca.set_defaults(handler="sca.rules_import_sca")
 
 
 def _add_people(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
@@ -183,7 +210,7 @@ def _add_hosts(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     all_.set_defaults(handler="hosts.host_list")
     change = host.add_parser("set", parents=[shared], help="say what a machine is")
     change.add_argument("host")
-    for name in ("zone", "department", "role", "location", "contact", "asset-number"):
+    for name in ("zone", "department", "department-code", "role", "location", "contact", "owner", "asset-number"):
         change.add_argument(f"--{name}", metavar="TEXT", help="empty text takes it away" if name == "zone" else None)
     change.set_defaults(handler="hosts.host_set")
     rename = host.add_parser("rename", parents=[shared], help="give a machine another name")
@@ -216,6 +243,39 @@ def _add_agents(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     revoke.add_argument("host")
     revoke.add_argument("--reason", default="revoked by the administrator")
     revoke.set_defaults(handler="machines.agent_revoke")
+
+
+def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    ledger = commands_.add_parser("ledger", help="the asset ledger").add_subparsers(required=True, metavar="ACTION")
+    import_ = ledger.add_parser("import", parents=[shared], help="take in the ledger: CSV or XLSX")
+    import_.add_argument("file", metavar="FILE")
+    import_.add_argument("--map", metavar="FILE", help="what the columns and zones are called (TOML)")
+    import_.add_argument("--effective", metavar="DATE", help="attributes hold from this day on (default: today)")
+    import_.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    import_.set_defaults(handler="ledger.ledger_import")
+    planned = ledger.add_parser("planned", parents=[shared], help="what will hold from a day to come")
+    planned.add_argument("--cancel", metavar="DATE", help="forget what is planned for this day")
+    planned.set_defaults(handler="ledger.ledger_planned")
+    compare = ledger.add_parser("compare", parents=[shared], help="rows without a machine, machines without a row")
+    compare.set_defaults(handler="ledger.ledger_compare")
+
+
+def _add_results(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    results = commands_.add_parser("results", help="results for elsewhere").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    export = results.add_parser("export", parents=[shared], help="every machine's answers as a file")
+    export.add_argument("--format", required=True, choices=("json", "csv", "oscal"), help="oscal: assessment results")
+    export.add_argument("--out", required=True, metavar="FILE")
+    export.set_defaults(handler="results.results_export")
+
+
+def _add_patches(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    patches = commands_.add_parser("patches", help="updates").add_subparsers(required=True, metavar="ACTION")
+    compare = patches.add_parser("compare", parents=[shared], help="our count beside a WSUS's, and why they differ")
+    compare.add_argument("--wsus", required=True, metavar="FILE", help="CSV made as docs/wsus-compare.ja.md says")
+    compare.add_argument("--json", action="store_true", help="for programs")
+    compare.set_defaults(handler="patches.patches_compare")
 
 
 def _positive(text: str) -> int:

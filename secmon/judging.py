@@ -25,6 +25,7 @@ from secmon.evaluate.sections import read_sections
 from secmon.store import results
 from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
+from secmon.store.ledger import apply_due, due_hosts
 from secmon.store.schema import contacts, hosts, rulesets, section_versions, transitions
 from secmon.store.schema import results as results_table
 from secmon.store.settling import settle_host
@@ -198,6 +199,21 @@ def sweep(database: Database, rules: RuleSet, config: Config, now: datetime) -> 
                 moments = _days(swept_on, observed_at, now, config)
                 _guarded(connection, host_id, partial(_sweep_host, connection, rules, config, host_id, moments, now))
     return len(due)
+
+
+def apply_planned(database: Database, rules: RuleSet, config: Config, now: datetime) -> int:
+    """What the office planned up to today holds from its day on, and is judged; how many machines it changed."""
+    today, changed = now.astimezone(config.tz).date(), 0
+    with database.read() as connection:
+        due = due_hosts(connection, today)
+    for start in range(0, len(due), SWEEP_BATCH):
+        with database.write() as connection:
+            for host_id in due[start : start + SWEEP_BATCH]:
+                if apply_due(connection, host_id, today, config.tz, now):
+                    changed += 1
+                    occasion = Occasion(cause="attributes", at=now, recorded_at=now)
+                    _guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
+    return changed
 
 
 def _guarded(connection: Connection, host_id: uuid.UUID, work: Callable[[], object]) -> None:

@@ -41,6 +41,8 @@ _ATTRIBUTES: Final[Mapping[str, Text]] = {
     "role": Text(ja="役割", en="role"),
     "location": Text(ja="設置場所", en="location"),
     "contact": Text(ja="担当", en="contact"),
+    "department_code": Text(ja="部署コード", en="department code"),
+    "owner": Text(ja="管理者（職名）", en="owner (a post)"),
 }
 
 
@@ -48,7 +50,7 @@ def _not_told(match: re.Match[str], language: Language) -> str:
     """What only the office can say is nothing that a machine failed to tell."""
     name = match["name"]
     word = _ATTRIBUTES[name].of(language)
-    command = f"secmon host set HOST --{name} {name.upper()}"
+    command = f"secmon host set HOST --{name.replace('_', '-')} {name.upper()}"
     if language == "ja":
         return f"この機器の{word}がまだ登録されていません（登録するコマンド：{command}）。"
     return f"The office has not told secmon this machine's {word}: {command}"

@@ -105,6 +105,13 @@ def _sweep(turn: Turn) -> str:
         return turn.finish(connection, f"{swept} machines judged anew")
 
 
+def _attributes(turn: Turn) -> str:
+    """Machine by machine, done twice it changes nothing, so that it stands before the claim."""
+    changed = judging.apply_planned(turn.database, turn.rules.current, turn.config, turn.now)
+    with turn.claim() as connection:
+        return turn.finish(connection, f"{changed} machines have other attributes")
+
+
 def _sightings(turn: Turn) -> str:
     with turn.claim() as connection:
         return turn.finish(connection, f"{record_sightings(connection, turn.now)} machines seen")
@@ -174,6 +181,7 @@ def _line(connection: Connection, record: Record, turn: Turn) -> reminders.Line:
 
 
 JOBS: tuple[Job, ...] = (
+    Job(name="attributes", every="day", at=time(0, 0), missed="newest", work=_attributes),
     Job(name="exceptions", every="day", at=time(0, 1), missed="newest", work=_exceptions),
     Job(name="sweep", every="day", at=time(0, 5), missed="newest", work=_sweep),
     Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),

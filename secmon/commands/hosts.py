@@ -48,7 +48,9 @@ def host_set(options: Namespace, config: Config) -> int:
     if given.get("zone") and config.zones and config.zone(given["zone"]) is None:
         raise UsageError(f"--zone {given['zone']}: there is no such zone in the settings")
     for name, value in {**given, "asset-number": options.asset_number or ""}.items():
-        check_text(f"--{name}", value, 64 if name in ("zone", "asset-number") else 255)
+        check_text(
+            f"--{name.replace('_', '-')}", value, 64 if name in ("zone", "department_code", "asset-number") else 255
+        )
     rules = Rulebook(rules_folder(config))
     with opened(config) as database, database.write() as connection:
         now = now_utc()

@@ -41,10 +41,10 @@ class DocumentError(Exception):
         self.reason = reason
 
 
-def read_document(data: bytes) -> Node:
+def read_document(data: bytes, max_bytes: int = MAX_FILE_BYTES) -> Node:
     """The one document in `data`; raises DocumentError at the first thing that is not allowed."""
-    if len(data) > MAX_FILE_BYTES:
-        raise DocumentError(1, f"file of {len(data)} bytes; the limit is {MAX_FILE_BYTES}")
+    if len(data) > max_bytes:
+        raise DocumentError(1, f"file of {len(data)} bytes; the limit is {max_bytes}")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

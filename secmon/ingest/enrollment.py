@@ -20,7 +20,8 @@ from secmon.errors import Failure
 from secmon.ingest.admission import Refused, refusal
 from secmon.store import audit
 from secmon.store.database import Database
-from secmon.store.hosts import create_host, find_host, link_asset
+from secmon.store.hosts import create_host, find_host
+from secmon.store.ledger import adopt
 from secmon.store.schema import agent_keys, agents, assets, enrollment_tokens, enrollments, host_assets, hosts
 from secmon.store.speakers import new_agent, revoke
 from secmon_agent import wire
@@ -130,7 +131,7 @@ def _decide(connection: Connection, request: wire.EnrollmentRequest, address: st
         connection, hostname=request.hostname, now=now, machine_id=values["machine_id"], serial=values["serial"],
         attributes=attributes,
     )  # fmt: skip
-    _link_asset(connection, host_id, values["asset_number"], now)
+    adopt(connection, host_id, values["asset_number"], values["serial"], now)
     new_agent(connection, host_id, key_id, request.public_key, token.sections, now)
     connection.execute(sa.insert(enrollments).values(status="enrolled", host_id=host_id, decided_at=now, **values))
     _audit(connection, now, key_id, "enrollment.enrolled", request.hostname, "")
@@ -204,13 +205,6 @@ def _serial(request: wire.EnrollmentRequest) -> str | None:
     return None if request.serial is UNSET else _value(meaningful(request.serial))
 
 
-def _link_asset(connection: Connection, host_id: uuid.UUID, asset_number: str | None, now: datetime) -> None:
-    """Only a row that stands in the ledger: a slip of the pen at a PC makes no new one."""
-    known = sa.select(assets.c.asset_id).where(assets.c.asset_number == asset_number)
-    if asset_number is not None and connection.execute(known).first() is not None:
-        link_asset(connection, host_id, asset_number, now)
-
-
 def _value(value: T | UnsetType) -> T | None:
     return None if value is UNSET else value
 
@@ -260,7 +254,7 @@ def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: 
                 hostname=row.hostname,
             )
         )
-    _link_asset(connection, host_id, row.asset_number, now)
+    adopt(connection, host_id, row.asset_number, row.serial, now)
     new_agent(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
     _settle(connection, row, "enrolled", actor, now, host_id=host_id)
     return str(connection.execute(sa.select(hosts.c.name).where(hosts.c.host_id == host_id)).scalar_one())

@@ -65,7 +65,8 @@ def area_hosts(view: View) -> Iterator[Metric]:
     for area in sorted(members):
         for place in view.fleet.places:
             for rank, status in enumerate(STATUSES):
-                metric.add_metric((area, *place, status), counts[area, place, rank])
+                if status != "excepted" or counts[area, place, rank]:  # rare; a zero for each place would be many
+                    metric.add_metric((area, *place, status), counts[area, place, rank])
     yield metric
 
 

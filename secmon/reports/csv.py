@@ -43,11 +43,11 @@ def render_csv(archived: Archived, language: Language) -> bytes:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([speaker.of(column) for column in _COLUMNS])
     for row in _rows(report, speaker):
-        writer.writerow([_harmless(cell) for cell in row])
+        writer.writerow([harmless(cell) for cell in row])
     return text.getvalue().encode("utf-8-sig")
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """A spreadsheet takes `=…` for a formula; an apostrophe in front makes it text."""
     flat = " ".join(cell.splitlines())
     return f"'{flat}" if flat.lstrip().startswith(_FORMULA) else flat

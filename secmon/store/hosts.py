@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 
 from secmon.store.schema import assets, host_assets, host_attributes, hosts
 
-ATTRIBUTES = ("zone", "department", "role", "location", "contact")
-"""What an office may say of a machine; `host_attributes.name`."""
+ATTRIBUTES = ("zone", "department", "department_code", "role", "location", "contact", "owner")
+"""What an office may say of a machine; `host_attributes.name`. `department_code` stays when a department is renamed;
+`contact` and `owner` are posts, never persons."""
 USE, STORED = "use", "stored"
 """The attribute that says what a machine is used for, and its only value: it lies in storage (倉庫保管)."""
 MAX_NAME_CHARS = 255
@@ -73,8 +74,19 @@ def find_host(connection: Connection, name: str) -> uuid.UUID | None:
     return found
 
 
-def set_attribute(connection: Connection, host_id: uuid.UUID, name: str, value: str | None, now: datetime) -> bool:
-    """From `now` on the host's attribute is `value`; None ends it. False when nothing changes."""
+def set_attribute(
+    connection: Connection,
+    host_id: uuid.UUID,
+    name: str,
+    value: str | None,
+    now: datetime,
+    valid_from: datetime | None = None,
+) -> bool:
+    """From `now` on the host's attribute is `value`; None ends it. False when nothing changes.
+
+    `valid_from` lies before `now` where something decided earlier took effect while nobody was there to note it.
+    """
+    start = valid_from or now
     current = (
         host_attributes.c.host_id == host_id,
         host_attributes.c.name == name,
@@ -82,10 +94,12 @@ def set_attribute(connection: Connection, host_id: uuid.UUID, name: str, value: 
     )
     if connection.execute(sa.select(host_attributes.c.value).where(*current)).scalar() == value:
         return False
-    connection.execute(sa.update(host_attributes).where(*current).values(valid_to=now))
+    connection.execute(sa.update(host_attributes).where(*current).values(valid_to=start))
     if value is not None:
         connection.execute(
-            sa.insert(host_attributes).values(host_id=host_id, name=name, value=value, valid_from=now, recorded_at=now)
+            sa.insert(host_attributes).values(
+                host_id=host_id, name=name, value=value, valid_from=start, recorded_at=now
+            )
         )
     return True
 

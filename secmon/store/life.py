@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Row
 from secmon.errors import Failure
 from secmon.store import audit, exceptions, results, speakers
 from secmon.store.hosts import ATTRIBUTES, MAX_NAME_CHARS, STORED, USE, attributes_of, find_host, set_attribute
+from secmon.store.ledger import move_plans
 from secmon.store.schema import contacts, findings, host_assets, host_attributes, hosts
 from secmon.store.schema import results as results_table
 
@@ -120,6 +121,7 @@ def replace(connection: Connection, old_name: str, new_name: str, act: Act) -> u
     for attribute, value in moved.items():
         set_attribute(connection, new.host_id, attribute, value, act.now)
     _move_asset(connection, old.host_id, new.host_id, act.now)
+    move_plans(connection, old.host_id, new.host_id, act.now)
     _end(connection, old, act, f"replaced by {new.name}")
     act.note(connection, "host.replace", old.name, by=new.name, **moved)
     return uuid.UUID(str(new.host_id))
@@ -140,6 +142,7 @@ def merge(connection: Connection, name: str, double: str, act: Act) -> uuid.UUID
     for attribute, value in taken.items():
         set_attribute(connection, host.host_id, attribute, value, act.now)
     _move_asset(connection, other.host_id, host.host_id, act.now)
+    move_plans(connection, other.host_id, host.host_id, act.now)
     if _last_heard(connection, other) > _last_heard(connection, host) and speakers.is_heard(connection, other.host_id):
         speakers.move_agents(connection, other.host_id, host.host_id, act.now)
         connection.execute(

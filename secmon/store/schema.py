@@ -192,6 +192,9 @@ assets = Table(  # rows of the office's ledger
     Column("name", String(255), nullable=False, default=""),
     Column("location", String(255), nullable=False, default=""),
     Column("recorded_at", Instant, nullable=False),
+    Column("serial", String(128)),
+    Column("attributes", Text, nullable=False, default="{}", server_default="{}"),  # JSON: as the ledger says now
+    Column("listed_at", Instant),  # when an imported ledger had it last; null: put in by hand
 )
 
 host_assets = Table(
@@ -215,6 +218,20 @@ host_attributes = Table(  # zone, department, role, location, contact …
     Column("value", String(255), nullable=False),
     Index("uq_host_attributes_current", "host_id", "name", unique=True, sqlite_where=sa.text("valid_to IS NULL"),
           postgresql_where=sa.text("valid_to IS NULL")),
+)  # fmt: skip
+
+planned_attributes = Table(  # what holds of a machine from a day to come; settled rows stay
+    "planned_attributes",
+    metadata,
+    _host_id(),
+    Column("name", String(64), primary_key=True),
+    Column("effective_on", String(10), primary_key=True),  # office-local date
+    Column("recorded_at", Instant, primary_key=True),
+    Column("value", String(255), nullable=False),
+    Column("settled_at", Instant),
+    Column("outcome", String(16), nullable=False, default=""),  # applied, replaced, overtaken, cancelled
+    Index("uq_planned_attributes_open", "host_id", "name", "effective_on", unique=True,
+          sqlite_where=sa.text("settled_at IS NULL"), postgresql_where=sa.text("settled_at IS NULL")),
 )  # fmt: skip
 
 # ── facts and judgement ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,183 @@
+"""Results as OSCAL assessment results 1.1.2 (JSON): a machine is an inventory item, an answer an observation, a check a
+finding about an objective. What OSCAL has no word for stands in properties of our own namespace.
+
+A finding is `satisfied` only where no machine fails and none is unknown, those that never reported among them: OSCAL
+knows no third state, and silence proves nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from secmon import __version__
+from secmon.evaluate.model import Language
+from secmon.export.model import Answer, CheckWords, Export, Machine
+from secmon.store.hosts import STORED, USE
+
+OSCAL_VERSION: Final = "1.1.2"
+NAMESPACE: Final = "urn:secmon:oscal"
+_IDS: Final = uuid.UUID("5f3c7a52-3d0b-5b7e-9a41-6f0e5c0a7d11")
+"""Names of the same thing give the same id in every export, so that two exports can be compared."""
+
+Json = Mapping[str, object]
+_Answered = tuple[Machine, Answer]
+
+
+def as_oscal(export: Export, language: Language) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document(export, language)), indent=2) + b"\n"
+
+
+def document(export: Export, language: Language) -> Json:
+    plan = _id(export, "rules", export.ruleset)
+    return {
+        "assessment-results": {
+            "uuid": _id(export, "export", export.exported_at.isoformat()),
+            "metadata": {
+                "title": f"{export.office}: security posture",
+                "last-modified": _instant(export.exported_at),
+                "version": _instant(export.exported_at),
+                "oscal-version": OSCAL_VERSION,
+                "props": _props(collector=export.collector_id, generation=export.generation, tool=__version__),
+            },
+            "import-ap": {"href": f"#{plan}", "remarks": "The rules in force stand in for an assessment plan."},
+            "results": [_result(export, language)],
+            "back-matter": {
+                "resources": [
+                    {
+                        "uuid": plan,
+                        "title": f"secmon rules {export.ruleset}",
+                        "description": f"{len(export.checks)} checks; the rules folder of this collector.",
+                        "props": _props(ruleset=export.ruleset),
+                    }
+                ]
+            },
+        }
+    }
+
+
+def _result(export: Export, language: Language) -> Json:
+    checks = {check.id: check for check in export.checks}
+    seen = [machine.observed_at for machine in export.machines if machine.observed_at is not None]
+    by_check: dict[str, list[_Answered]] = {}
+    for machine in export.machines:
+        for answer in machine.answers:
+            by_check.setdefault(answer.check, []).append((machine, answer))
+    observations = [
+        _observation(export, machine, answer, checks.get(check), language)
+        for check, answered in sorted(by_check.items())
+        for machine, answer in answered
+    ]
+    findings = [
+        finding
+        for check in export.checks
+        if (finding := _finding(export, check, by_check.get(check.id, []), language)) is not None
+    ]
+    items = [_inventory_item(machine) for machine in export.machines]
+    return {
+        "uuid": _id(export, "result", export.exported_at.isoformat()),
+        "title": f"Answers of {len(export.checks)} checks for {len(export.machines)} machines",
+        "description": "The answers as they stood when they were exported. Unknown answers count as not satisfied.",
+        "start": _instant(min(seen, default=export.exported_at)),
+        "end": _instant(export.exported_at),
+        **({"local-definitions": {"inventory-items": items}} if items else {}),
+        "reviewed-controls": {
+            "control-selections": [{"description": "All that the checks bear on.", "include-all": {}}]
+        },
+        **({"observations": observations} if observations else {}),
+        **({"findings": findings} if findings else {}),
+    }
+
+
+def _inventory_item(machine: Machine) -> Json:
+    known = {**machine.attributes, **({"asset-id": machine.asset_number} if machine.asset_number else {})}
+    return {
+        "uuid": str(machine.host_id),
+        "description": machine.name,
+        "props": _props(host=machine.name, **{name.replace("_", "-"): value for name, value in known.items()}),
+    }
+
+
+def _observation(
+    export: Export, machine: Machine, answer: Answer, check: CheckWords | None, language: Language
+) -> Json:
+    title = check.title.of(language) if check else answer.check
+    evidence = [
+        {"description": text}
+        for text in (answer.evidence, *(f"{item.key}: {item.status}: {item.evidence}" for item in answer.items))
+        if text
+    ]
+    return {
+        "uuid": _id(export, "observation", str(machine.host_id), answer.check),
+        "title": title,
+        "description": f"{answer.check}: {answer.status}",
+        "props": _props(
+            check=answer.check, status=answer.status, since=_instant(answer.since), cause=answer.cause,
+            ruleset=answer.ruleset,
+        ),
+        "methods": ["TEST"],
+        "subjects": [{"subject-uuid": str(machine.host_id), "type": "inventory-item"}],
+        **({"relevant-evidence": evidence} if evidence else {}),
+        "collected": _instant(machine.observed_at or answer.since),
+        **({"remarks": answer.reason} if answer.reason else {}),
+    }  # fmt: skip
+
+
+def _finding(export: Export, check: CheckWords, answered: Sequence[_Answered], language: Language) -> Json | None:
+    """None where it applies to no machine."""
+    given = Counter(answer.status for _, answer in answered)
+    awaited = {machine.host_id for machine in export.machines if machine.attributes.get(USE) != STORED}
+    silent = len(awaited - {machine.host_id for machine, _ in answered})
+    if not given["pass"] + given["fail"] + given["unknown"]:
+        return None
+    counts = {"pass": given["pass"], "fail": given["fail"], "unknown": given["unknown"] + silent}
+    told = {**counts, "not applicable": given["not_applicable"]}
+    title = check.title.of(language)
+    return {
+        "uuid": _id(export, "finding", check.id),
+        "title": title,
+        "description": ", ".join(f"{number} {status}" for status, number in told.items()),
+        "props": [
+            *_props(severity=check.severity, area=check.area),
+            *(prop for name, ids in check.controls.items() for prop in _controls(name, ids)),
+        ],
+        "target": {"type": "objective-id", "target-id": check.id, "title": title, "status": _state(counts)},
+        "related-observations": [
+            {"observation-uuid": _id(export, "observation", str(machine.host_id), answer.check)}
+            for machine, answer in answered
+        ],
+    }
+
+
+def _controls(framework: str, ids: Iterable[str]) -> list[Json]:
+    return [{"name": "control", "ns": f"{NAMESPACE}:{framework}", "value": each} for each in ids]
+
+
+def _state(counts: Mapping[str, int]) -> Json:
+    if counts["fail"]:
+        return {"state": "not-satisfied", "reason": "fail"}
+    if counts["unknown"]:
+        return {"state": "not-satisfied", "reason": "other", "remarks": "No machine fails; some could not be judged."}
+    return {"state": "satisfied", "reason": "pass"}
+
+
+def _props(**values: object) -> list[Json]:
+    """Values without outer blanks or breaks of line, as OSCAL wants them; an empty one is left out."""
+    return [
+        {"name": name, "ns": NAMESPACE, "value": text}
+        for name, value in values.items()
+        if (text := " ".join(str(value).split()))
+    ]
+
+
+def _id(export: Export, *names: str) -> str:
+    return str(uuid.uuid5(_IDS, "\0".join((str(export.collector_id), *names))))
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat()

@@ -1,0 +1,81 @@
+"""Results for a spreadsheet: UTF-8 with a byte order mark, no cell that could be a formula, a line per item."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from secmon.evaluate.model import Language, Text
+from secmon.evidence import evidence_line
+from secmon.export.model import Answer, Export
+from secmon.inspect import SEVERITY_WORDS
+from secmon.reasons import sentence
+from secmon.reports.csv import harmless
+from secmon.whatif.tell import STATUS
+
+COLUMNS = (
+    Text(ja="端末", en="Machine"),
+    Text(ja="台帳番号", en="Asset number"),
+    Text(ja="系統", en="Zone"),
+    Text(ja="課", en="Department"),
+    Text(ja="設置場所", en="Location"),
+    Text(ja="結果", en="Result"),
+    Text(ja="点検項目", en="Check"),
+    Text(ja="項目ID", en="Check id"),
+    Text(ja="重要度", en="Severity"),
+    Text(ja="対象", en="Item"),
+    Text(ja="根拠・理由", en="Evidence or reason"),
+    Text(ja="いつから", en="Since"),
+    Text(ja="最後に確認した日時", en="Last known to be so"),
+    Text(ja="関連する条項", en="Controls"),
+    Text(ja="収集サーバーID", en="Collector id"),
+)
+
+
+def as_csv(export: Export, language: Language, zone: ZoneInfo) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([column.of(language) for column in COLUMNS])
+    for row in _rows(export, language, zone):
+        writer.writerow([harmless(cell) for cell in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _rows(export: Export, language: Language, zone: ZoneInfo) -> Iterator[list[str]]:
+    checks = {check.id: check for check in export.checks}
+    for machine in export.machines:
+        said = machine.attributes
+        about = [
+            machine.name,
+            machine.asset_number or "",
+            *(said.get(name, "") for name in ("zone", "department", "location")),
+        ]
+        for answer in machine.answers:
+            check = checks.get(answer.check)
+            title = check.title.of(language) if check else answer.check
+            severity = SEVERITY_WORDS[check.severity].of(language) if check else ""
+            controls = "; ".join(f"{name} {', '.join(ids)}" for name, ids in check.controls.items()) if check else ""
+            for status, item, why in _items(answer, language):
+                yield [
+                    *about, STATUS[status].of(language), title, answer.check, severity, item, why,
+                    _local(answer.since, zone), _local(machine.observed_at, zone), controls, str(export.collector_id),
+                ]  # fmt: skip
+        if not machine.answers:
+            yield [*about, *[""] * 7, _local(machine.observed_at, zone), "", str(export.collector_id)]
+
+
+def _items(answer: Answer, language: Language) -> Iterator[tuple[str, str, str]]:
+    """Status, item and why; a check without items, or with none that is wrong, is one line."""
+    for item in answer.items:
+        why = sentence(item.reason, language) if item.reason else evidence_line(item.evidence, language)
+        yield item.status, item.key, why
+    if not answer.items:
+        why = sentence(answer.reason, language) if answer.reason else evidence_line(answer.evidence, language)
+        yield answer.status, "", why
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" if moment else ""

@@ -1,0 +1,80 @@
+"""The rules in force with other check files laid over them, and nothing else changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from secmon.errors import UsageError
+from secmon.evaluate.checkfile import CheckFile, read_check
+from secmon.evaluate.command import wrong_examples
+from secmon.evaluate.document import MAX_FILE_BYTES, DocumentError, read_document
+from secmon.evaluate.mistakes import Mistake
+from secmon.evaluate.ruleset import MAX_FILES, RulesError, RuleSet, load_rules
+
+
+def read_rules(folder: Path) -> RuleSet:
+    """Raises UsageError with the first mistake of a folder that must not be used."""
+    try:
+        return load_rules(folder)
+    except RulesError as error:
+        raise _refused(error.mistakes) from None
+
+
+def laid_over(rules: RuleSet, path: Path) -> RuleSet:
+    """`path` is one check file, a folder of them, or a whole rules folder, which takes the place of everything.
+
+    Raises UsageError for a file that may not be used, or whose examples do not come out as they say.
+    """
+    if (path / "checks").is_dir():
+        return read_rules(path)
+    files = [_read(file) for file in _files(path)]
+    checks = {file.check.id: file.check for file in files}
+    if len(checks) < len(files):
+        raise UsageError(f"{path}: two files hold the same check")
+    tried = msgspec.structs.replace(rules, version="trial", checks=dict(sorted({**rules.checks, **checks}.items())))
+    own = msgspec.structs.replace(tried, checks=checks)
+    mistakes = list(wrong_examples(own, {file.check.id: file.examples for file in files}))
+    if mistakes:
+        raise _refused(mistakes)
+    return tried
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob("*.yaml"))
+    if not 1 <= len(found) <= MAX_FILES:
+        raise UsageError(f"{path}: holds {len(found)} check files (*.yaml); 1 to {MAX_FILES} can be tried")
+    return found
+
+
+def _read(file: Path) -> CheckFile:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+    area, _, name = _id(data).partition(".")
+    found, reader = read_check(data, str(file), area, name)
+    if found is None:
+        raise _refused(reader.mistakes)
+    return found
+
+
+def _id(data: bytes) -> str:
+    """As the file itself says: while a check is tried it may lie anywhere."""
+    try:
+        fields = read_document(data).value
+    except DocumentError:
+        return ""
+    node = fields.get("id") if isinstance(fields, dict) else None
+    return str(node.value) if node is not None else ""
+
+
+def _refused(mistakes: Iterable[Mistake]) -> UsageError:
+    first, *others = sorted(mistakes)
+    more = f" (and {len(others)} more)" if others else ""
+    return UsageError(f"{first}{more}")
