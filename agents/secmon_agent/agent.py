@@ -10,9 +10,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, identity, machine, report, state, transport, wire
+from secmon_agent import __version__, clone, identity, machine, report, state, transport, wire
 from secmon_agent.config import Config
-from secmon_agent.errors import NotEnrolledError, StorageError
+from secmon_agent.errors import StorageError
 from secmon_agent.identity import Identity
 from secmon_agent.outcome import Outcome, both
 from secmon_agent.report import Circumstances
@@ -138,6 +138,9 @@ class Agent:
                 self._remember(state.new_stream(self._state))
             self._spool.reject(name)
             return Outcome(rejected=1, forked=forked)
+        if reply.status == 409 and reply.is_problem("clone"):
+            clone.set_aside(self._state_dir, self._key_id, self._where.address)
+            return Outcome(trouble=clone.LINE)
         if reply.status in (400, 413) or reply.is_problem("section-not-allowed"):
             self._spool.reject(name)
             return Outcome(rejected=1)
@@ -174,6 +177,6 @@ def open_agent(state_dir: Path, config: Config, key: SigningKey | None, where: I
     from secmon_agent.collect import collect, live_host
 
     if key is None or where is None or where.status != "enrolled":
-        raise NotEnrolledError(state_dir)
+        raise clone.not_enrolled(state_dir)
     host = live_host(state_dir)
     return Agent(state_dir, config, key, where, lambda: collect(host))

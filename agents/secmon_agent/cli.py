@@ -11,8 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace as Namespace
 from typing import TYPE_CHECKING, NoReturn
 
-from secmon_agent import __version__, durable, identity, invited, keys, session, state
-from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
+from secmon_agent import __version__, clone, durable, identity, invited, keys, session, state
+from secmon_agent.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -115,7 +115,7 @@ def _run(options: Namespace) -> int:
     _end_on_signals()
     _, state_dir = session.opened(*_named(options))
     if not session.has_an_aim(state_dir):
-        raise NotEnrolledError(state_dir)
+        raise clone.not_enrolled(state_dir)
     with session.alone(state_dir, session.RUNNING_FILE):
         supervisor.supervise(supervisor.turn_command(*_named(options)), _log, supervisor.sleep, at_once=options.now)
     return 0
@@ -213,7 +213,7 @@ def _status(options: Namespace) -> int:
         _say("enrollment: its string waits until the collector can be reached")
         return 0
     if key is None or where is None:
-        raise NotEnrolledError(state_dir)
+        raise clone.not_enrolled(state_dir)
     spool = Spool(state_dir, bytes(key.verify_key), max_bytes=settings.spool_max_bytes, max_age_s=0)
     acked = None if known is None else known.last_ack_at
     _say(f"collector: {where.address}")

@@ -17,7 +17,7 @@ from secmon.judging import Occasion, rejudge_host
 from secmon.metrics.fleet import host_states
 from secmon.rulebook import Rulebook
 from secmon.store import audit, life
-from secmon.store.hosts import ATTRIBUTES, attributes_of, find_host, link_asset, set_attribute
+from secmon.store.hosts import ATTRIBUTES, CLONE, attributes_of, find_host, link_asset, set_attribute
 from secmon.store.life import Act
 from secmon.store.schema import contacts, hosts
 
@@ -37,7 +37,8 @@ def host_list(options: Namespace, config: Config) -> int:
         said = attributes.get(row.host_id, {})
         seen = f"{row.received_at.astimezone(config.tz):%Y-%m-%d %H:%M}" if row.received_at else "never"
         state = states.get(row.host_id, "retired")
-        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {state}  {seen}")
+        clone = "  cloned" if CLONE in said else ""
+        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {state}  {seen}{clone}")
     return 0
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
+from secmon.ingest import clones
 from secmon.ingest.admission import Admitted, Refused
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
@@ -108,10 +109,10 @@ class Applier:
         except Exception as error:  # noqa: BLE001 — one report must not take the batch along; it is logged and answered 503
             return error
 
-    def _apply_one(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied:
+    def _apply_one(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied | Refused:
         where = place(connection, host, admitted)
         if where == "fork":
-            raise Refused("fork", 409, f"sequence {admitted.report.sequence}")
+            return self._forked(connection, host, admitted)
         if where in ("repeated", "late"):
             remember(connection, [admitted] if where == "late" else [])
             return Applied(outcome=where, want=lacking(connection, host, admitted.report))
@@ -119,6 +120,20 @@ class Applier:
             open_stream(connection, host, admitted)
         remember(connection, [admitted])
         return self._take(connection, host, admitted)
+
+    def _forked(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Refused:
+        """What is noted of it is kept: the refusal is an answer, not a failure."""
+        if clones.is_refused(connection, host, admitted):
+            return Refused("clone", 409)
+        clone = clones.weigh(connection, host, admitted)
+        if clone is not None:
+            clones.note(connection, host, clone, admitted)
+            revision, now = host.revision + 1, admitted.received_at
+            self._judge(connection, host, revision, "machine", now, now, self._rules.factless)
+            connection.execute(sa.update(hosts).where(hosts.c.host_id == host.host_id).values(revision=revision))
+        if clone == admitted.report.stream:
+            return Refused("clone", 409)
+        return Refused("fork", 409, f"sequence {admitted.report.sequence}")
 
     def _take(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied:
         """The report is the newest of its host: bring the host to what it says."""
@@ -203,6 +218,7 @@ def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row
             hosts.c.swept_on,
             contacts.c.stream,
             contacts.c.sequence,
+            contacts.c.boot_id,
             contacts.c.observed_at,
             contacts.c.vitals,
         )

@@ -16,6 +16,8 @@ ATTRIBUTES = ("zone", "department", "role", "location", "contact")
 """What an office may say of a machine; `host_attributes.name`."""
 USE, STORED = "use", "stored"
 """The attribute that says what a machine is used for, and its only value: it lies in storage (倉庫保管)."""
+CLONE = "clone"
+"""The attribute that says that another machine spoke under this one's key, and which, as far as it said."""
 MAX_NAME_CHARS = 255
 
 

@@ -17,12 +17,14 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.errors import Failure
 from secmon.store import audit, results, speakers
-from secmon.store.hosts import ATTRIBUTES, MAX_NAME_CHARS, STORED, USE, attributes_of, find_host, set_attribute
-from secmon.store.schema import contacts, findings, host_assets, host_attributes, hosts
+from secmon.store.hosts import ATTRIBUTES, CLONE, MAX_NAME_CHARS, STORED, USE, attributes_of, find_host, set_attribute
+from secmon.store.schema import contacts, findings, host_assets, host_attributes, hosts, streams
 from secmon.store.schema import results as results_table
 
 STILL_RUNNING = timedelta(days=1)
 """A machine may be stored on paper before it is switched off; a report after this says that it is in use."""
+CLONE_QUIET = timedelta(days=7)
+"""A clone that has not spoken for so long has enrolled anew, or is gone."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -103,6 +105,22 @@ def take_out_what_reports(connection: Connection, act: Act) -> int:
     for name in found:
         take_out(connection, name, act)
     return len(found)
+
+
+def forget_quiet_clones(connection: Connection, act: Act) -> list[uuid.UUID]:
+    """Ends that hosts have a clone where none has spoken for `CLONE_QUIET`; the hosts, which are to be judged anew."""
+    spoke = sa.select(streams.c.host_id).where(streams.c.refused_at > act.now - CLONE_QUIET).scalar_subquery()
+    query = (
+        sa.select(hosts.c.host_id, hosts.c.name)
+        .join(host_attributes, host_attributes.c.host_id == hosts.c.host_id)
+        .where(host_attributes.c.name == CLONE, host_attributes.c.valid_to.is_(None), hosts.c.host_id.not_in(spoke))
+        .order_by(hosts.c.host_id)
+    )
+    found = connection.execute(query).all()
+    for row in found:
+        set_attribute(connection, row.host_id, CLONE, None, act.now)
+        act.note(connection, "host.clone-quiet", row.name)
+    return [row.host_id for row in found]
 
 
 def retire(connection: Connection, name: str, act: Act, *, reason: str) -> None:
