@@ -197,7 +197,14 @@ def _evidence(request: wire.EnrollmentRequest) -> Iterator[tuple[str, sa.ColumnE
         yield "asset number", hosts.c.host_id.in_(linked.where(*present))
     yield "host name", sa.func.lower(hosts.c.hostname) == request.hostname.lower()
     if request.machine_id is not UNSET:
-        yield "machine id", hosts.c.machine_id == request.machine_id
+        yield "machine id", sa.and_(hosts.c.machine_id == request.machine_id, *_maybe_same_hardware(serial))
+
+
+def _maybe_same_hardware(serial: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """A machine id that stands on other hardware came there with a disk image."""
+    return (
+        () if serial is None else (sa.or_(hosts.c.serial.is_(None), sa.func.lower(hosts.c.serial) == serial.lower()),)
+    )
 
 
 def _serial(request: wire.EnrollmentRequest) -> str | None:

@@ -82,6 +82,29 @@ def test_one_of_two_copies_is_set_aside_and_the_other_goes_on(
     assert findings_of_clones(collector) == 1
 
 
+def test_copies_of_a_generalized_machine_become_machines_of_their_own(
+    collector: Collector, original: Path, tmp_path: Path
+) -> None:
+    laid = tmp_path / "string"
+    laid.write_text(string(collector))
+    assert agent(original, "generalize", "--string-file", str(laid)).returncode == 0
+    copies = [tmp_path / name for name in ("one", "two")]
+    for copy in copies:
+        shutil.copytree(original, copy)
+
+    for copy in copies:  # both run on this one machine, so that they collide with it, and with each other
+        assert "waits for approval" in agent(copy, "once").stderr
+    with collector.database.write() as connection:
+        asked = enrollment.pending(connection)
+        for row in asked:
+            enrollment.approve(connection, str(row.enrollment_id), as_new=True, actor="test", now=collector.clock())
+
+    assert [agent(copy, "once").returncode for copy in copies * 3] == [0] * 6
+    with collector.database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(hosts)).scalar_one() == 3
+    assert findings_of_clones(collector) == 0
+
+
 def test_a_machine_that_is_given_back_an_older_state_is_not_accused(
     collector: Collector, original: Path, tmp_path: Path
 ) -> None:
