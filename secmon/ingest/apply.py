@@ -140,7 +140,9 @@ class Applier:
         report = admitted.report
         revision = host.revision + 1
         observed_at = corrected(admitted, host.observed_at or _created_at(connection, host))
-        if host.judged_ruleset not in (None, self._rules.version):  # new rules speak about the old facts first
+        is_back = host.judged_ruleset is not None and host.judged_state is None
+        if not is_back and host.judged_ruleset not in (None, self._rules.version):
+            # new rules speak about the old facts first
             self._judge(connection, host, revision, "rules", admitted.received_at, admitted.received_at, None)
             revision += 1
         if report.sections is UNSET:
@@ -154,9 +156,10 @@ class Applier:
         _contact(connection, host, admitted, observed_at, confirmed=not want)
         values: dict[str, object] = {"revision": revision, "resyncing": bool(want)}
         if not want:
-            all_checks = host.resyncing or host.state != host.judged_state or self._was_stale(host, admitted)
+            all_checks = host.resyncing or is_back or host.state != host.judged_state or self._was_stale(host, admitted)
             checks = None if all_checks else self._rules.touched(changed)
-            self._judge(connection, host, revision, "machine", observed_at, admitted.received_at, checks)
+            cause = "attributes" if is_back else "machine"
+            self._judge(connection, host, revision, cause, observed_at, admitted.received_at, checks)
             if self._is_behind_the_sweep(host, observed_at):  # what the clock had changed since stays changed
                 values["revision"] = revision + 1
                 self._judge(connection, host, revision + 1, "time", admitted.received_at, admitted.received_at, None)

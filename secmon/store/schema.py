@@ -166,6 +166,7 @@ enrollment_tokens = Table(
     Column("role", String(64)),
     Column("networks", Text, nullable=False, default="[]"),  # JSON list of CIDR; empty: any
     Column("sections", Text),  # JSON list, as in agents
+    Column("pool", Boolean, nullable=False, default=False, server_default=sa.false()),  # for machines that forget
 )
 
 enrollments = Table(  # requests that collided and wait for a decision, and their outcome

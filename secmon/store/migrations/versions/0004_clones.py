@@ -1,4 +1,4 @@
-"""What tells a cloned disk image from a machine that was restored."""
+"""What tells a cloned disk image from a machine that was restored, and strings for machines that forget."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,3 +17,4 @@ def upgrade() -> None:
     op.add_column("streams", sa.Column("returned_at", Instant(), nullable=True))
     op.add_column("streams", sa.Column("stayed_up", sa.Boolean(), nullable=True))
     op.add_column("streams", sa.Column("refused_at", Instant(), nullable=True))
+    op.add_column("enrollment_tokens", sa.Column("pool", sa.Boolean(), nullable=False, server_default=sa.false()))
