@@ -130,7 +130,14 @@ def _expiry(turn: Turn) -> str:
 def _machines(turn: Turn) -> str:
     act = life.Act(actor="collector", now=turn.now)
     with turn.claim() as connection:
-        return turn.finish(connection, f"{life.take_out_what_reports(connection, act)} machines taken out of storage")
+        taken_out = life.take_out_what_reports(connection, act)
+        off = life.retire_from_pools(connection, act)
+        freed = life.forget_quiet_clones(connection, act)
+        occasion = judging.Occasion(cause="time", at=turn.now, recorded_at=turn.now, checks=turn.rules.current.factless)
+        for host_id in freed:
+            judging.rejudge_host(connection, turn.rules.current, turn.config, host_id, occasion)
+        done = f"{taken_out} machines taken out of storage, {off} of pools retired, {len(freed)} without a clone again"
+        return turn.finish(connection, done)
 
 
 def _report(turn: Turn) -> str:

@@ -50,7 +50,7 @@ def test_it_explains_every_event() -> None:
 def test_it_quotes_messages_as_the_agent_says_them() -> None:
     source = "".join(path.read_text("utf-8") for path in (ROOT / "agents" / "secmon_agent").glob("*.py"))
     quoted = re.findall(r"「([a-z][a-z …]+)」", GUIDE)
-    assert len(quoted) == 3
+    assert len(quoted) == 4
     for words in quoted:
         assert all(part.strip() in source for part in words.split("…")), words
 

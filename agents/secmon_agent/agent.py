@@ -9,9 +9,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, identity, keys, machine, report, state, transport, wire
+from secmon_agent import __version__, clone, identity, keys, machine, report, state, transport, wire
 from secmon_agent.config import Config
-from secmon_agent.errors import AgentError, NotEnrolledError, StorageError
+from secmon_agent.errors import AgentError, StorageError
 from secmon_agent.identity import Identity
 from secmon_agent.outcome import Outcome, both
 from secmon_agent.report import Circumstances
@@ -140,6 +140,9 @@ class Agent:
                 self._remember(state.new_stream(self._state))
             self._spool.reject(name)
             return Outcome(rejected=1, forked=forked)
+        if reply.status == 409 and reply.is_problem("clone"):
+            clone.set_aside(self._state_dir, self._key_id, self._where.address)
+            return Outcome(trouble=clone.LINE)
         if reply.status in (400, 413) or reply.is_problem("section-not-allowed"):
             self._spool.reject(name)
             return Outcome(rejected=1)
@@ -178,7 +181,7 @@ def open_agent(
     from secmon_agent.collect import collect, live_host
 
     if key is None or where is None or where.status != "enrolled":
-        raise NotEnrolledError(state_dir)
+        raise clone.not_enrolled(state_dir)
     if where.key_id not in (b"", wire.key_id(bytes(key.verify_key))):
         raise AgentError(f"{state_dir / keys.KEY_FILE} is not the key that was enrolled; restore it, or enroll again")
     host = live_host(state_dir)

@@ -11,12 +11,14 @@ from pathlib import Path
 from types import SimpleNamespace as Namespace
 from typing import TYPE_CHECKING, NoReturn
 
-from secmon_agent import __version__, durable, identity, invited, keys, session, state
-from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError
+from secmon_agent import __version__, clone, durable, identity, invited, keys, session, state
+from secmon_agent.errors import AgentError, ConfigError
 from secmon_agent.limits import MAX_INTERVAL_S, MIN_INTERVAL_S
 
 if TYPE_CHECKING:
     import argparse
+
+    from secmon_agent.invitation import Invitation
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -96,6 +98,10 @@ def parser() -> argparse.ArgumentParser:
     )
     enroll.add_argument("--if-present", action="store_true", help="do nothing where the --string-file does not exist")
     enroll.add_argument("--asset-number", metavar="TEXT", default="", help="of this machine in the office's ledger")
+    generalize = commands.add_parser("generalize", parents=[shared], help="prepare this machine as a master image")
+    generalize.add_argument(
+        "--string-file", metavar="FILE", help="a file with the enrollment string by which each copy enrolls"
+    )
     facts = commands.add_parser("facts", parents=[shared], help="print what would be reported, as JSON")
     facts.add_argument("--section", action="extend", nargs="+", metavar="NAME", help="only these sections")
     capture = commands.add_parser("capture", parents=[shared], help="record this machine for tests, redacted")
@@ -125,7 +131,7 @@ def _run(options: Namespace) -> int:
     _end_on_signals()
     _, state_dir = session.opened(*_named(options))
     if not session.has_an_aim(state_dir):
-        raise NotEnrolledError(state_dir)
+        raise clone.not_enrolled(state_dir)
     with session.alone(state_dir, session.RUNNING_FILE):
         supervisor.supervise(supervisor.turn_command(*_named(options)), _log, supervisor.sleep, at_once=options.now)
     return 0
@@ -168,16 +174,11 @@ def _interval_s(text: str | None) -> int | None:
 
 
 def _enroll(options: Namespace) -> int:
-    from secmon_agent import invitation
     from secmon_agent.enroll import enroll, host_facts
 
     if options.if_present and not (options.string_file and Path(options.string_file).exists()):
         return 0
-    text = _enrollment_string(options)
-    try:
-        laid = invitation.parse(text)
-    except ValueError as error:
-        raise AgentError(str(error)) from None
+    laid = _invitation(_enrollment_string(options))
     settings, state_dir = session.opened(*_named(options))
     with session.alone(state_dir):
         if options.later:
@@ -193,11 +194,40 @@ def _enroll(options: Namespace) -> int:
 
 def _enrollment_string(options: Namespace) -> str:
     if options.string_file is not None:
-        content = durable.read(Path(options.string_file))
-        if content is None:
-            raise AgentError(f"there is no file {options.string_file}")
-        return content.decode("utf-8-sig", "replace")
+        return _content(options.string_file)
     return sys.stdin.readline() if options.string == "-" else options.string
+
+
+def _content(string_file: str) -> str:
+    content = durable.read(Path(string_file))
+    if content is None:
+        raise AgentError(f"there is no file {string_file}")
+    return content.decode("utf-8-sig", "replace")
+
+
+def _invitation(text: str) -> Invitation:
+    from secmon_agent import invitation
+
+    try:
+        return invitation.parse(text)
+    except ValueError as error:
+        raise AgentError(str(error)) from None
+
+
+def _generalize(options: Namespace) -> int:
+    from secmon_agent.generalize import generalize
+
+    laid = None if options.string_file is None else _invitation(_content(options.string_file))
+    _, state_dir = session.opened(*_named(options))
+    with session.alone(state_dir, session.RUNNING_FILE), session.alone(state_dir):
+        waits = generalize(state_dir, laid)
+    _say("nothing of this machine is left in the agent; shut it down now and take the image")
+    _say(
+        "each machine that starts from it enrolls by the string that waits there"
+        if waits
+        else "no enrollment string waits there: on each copy, run: secmon-agent enroll --later --string-file FILE"
+    )
+    return 0
 
 
 def _facts(options: Namespace) -> int:
@@ -233,7 +263,7 @@ def _status(options: Namespace) -> int:
         _say("enrollment: its string waits until the collector can be reached")
         return 0
     if key is None or where is None:
-        raise NotEnrolledError(state_dir)
+        raise clone.not_enrolled(state_dir)
     spool = Spool(state_dir, bytes(key.verify_key), max_bytes=settings.spool_max_bytes, max_age_s=0)
     acked = None if known is None else known.last_ack_at
     _say(f"collector: {where.address}")
@@ -284,6 +314,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run,
     "once": _once,
     "enroll": _enroll,
+    "generalize": _generalize,
     "facts": _facts,
     "capture": _capture,
     "status": _status,

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, facts, identity, keys, machine, state, transport, wire
+from secmon_agent import __version__, clone, facts, identity, keys, machine, state, transport, wire
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, printable
 from secmon_agent.identity import Identity
@@ -38,6 +38,7 @@ def enroll(
     state_dir: Path, config: Config, invitation: Invitation, host: facts.Host, asset_number: str = ""
 ) -> Identity:
     """Enroll this machine, or ask again, over a locked state folder. Raises AgentError with what to do."""
+    clone.settle(state_dir)
     key = keys.load_or_create(state_dir)
     current = identity.undamaged(state_dir)
     waiting = Identity(

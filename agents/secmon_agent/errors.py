@@ -31,3 +31,14 @@ class NotEnrolledError(AgentError):
 
     def __init__(self, state_dir: Path) -> None:
         super().__init__(f"this machine is not enrolled (nothing in {state_dir}); run: secmon-agent enroll STRING")
+
+
+class ClonedError(NotEnrolledError):
+    """Nor may this machine go on under the key that it had."""
+
+    def __init__(self, state_dir: Path) -> None:
+        AgentError.__init__(
+            self,
+            f"this machine is a copy of another one and not enrolled itself (see {state_dir}); "
+            "ask for a new enrollment string and run: secmon-agent enroll STRING",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secmon_agent import durable, identity, secret
+from secmon_agent import durable, identity, keys, secret
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError
 from secmon_agent.identity import Identity
@@ -50,5 +50,6 @@ def follow(state_dir: Path, config: Config) -> Identity | None:
 
 
 def _is_enrolled(state_dir: Path) -> bool:
+    """Without its key an identity is worth nothing."""
     where = identity.undamaged(state_dir)
-    return where is not None and where.status == "enrolled"
+    return where is not None and where.status == "enrolled" and (state_dir / keys.KEY_FILE).exists()

@@ -58,7 +58,7 @@ class Schedule:
     def note(self, now_s: float, outcome: Outcome, interval_s: int, *, cycled: bool) -> None:
         if cycled:
             self._cycle_at = now_s + interval_jittered_s(interval_s)
-        elif outcome.forked or outcome.wanted:
+        elif outcome.forked or outcome.wanted or outcome.enrolled:
             self._cycle_at = now_s
         if outcome.trouble:
             self._failures += 1

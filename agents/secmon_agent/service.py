@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from secmon_agent import session, supervisor
-from secmon_agent.errors import AgentError, NotEnrolledError
+from secmon_agent import clone, session, supervisor
+from secmon_agent.errors import AgentError
 
 ACTIONS: Final = ("install", "remove", "start", "stop", "run")
 LOOK_AGAIN_S: Final = 60.0
@@ -48,11 +48,11 @@ def work(
 ) -> None:
     """Report until `wait` tells to stop; a machine that nobody has enrolled yet waits for that. Raises AgentError."""
     _, folder = session.opened(config_file, state_dir)
-    if not session.has_an_aim(folder):
-        log(str(NotEnrolledError(folder)))
-        while not session.has_an_aim(folder):
-            if wait(LOOK_AGAIN_S):
-                return
-        at_once = True
     with session.alone(folder, session.RUNNING_FILE):
+        if not session.has_an_aim(folder):
+            log(str(clone.not_enrolled(folder)))
+            while not session.has_an_aim(folder):
+                if wait(LOOK_AGAIN_S):
+                    return
+            at_once = True
         supervisor.supervise(supervisor.turn_command(config_file, state_dir), log, wait, at_once=at_once)

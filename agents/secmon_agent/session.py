@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from secmon_agent import config, durable, identity, invited, keys, state
+from secmon_agent import clone, config, durable, identity, invited, keys, state
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, ConfigError
 from secmon_agent.identity import Identity
@@ -22,6 +22,7 @@ OWN_FILES = {
     keys.KEY_FILE,
     identity.IDENTITY_FILE,
     invited.INVITATION_FILE,
+    clone.NOTE_FILE,
     state.STATE_FILE,
     "memory",
     "agent.toml",
@@ -68,6 +69,7 @@ def has_an_aim(state_dir: Path) -> bool:
 
 def joined(state_dir: Path, settings: Config) -> Identity | None:
     """Enrolls by a string that waits, or asks again where the enrollment is pending; the answer if either was so."""
+    clone.settle(state_dir)
     if invited.waits(state_dir):
         return invited.follow(state_dir, settings)
     where = identity.load(state_dir)

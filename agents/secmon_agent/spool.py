@@ -17,7 +17,7 @@ from pathlib import Path
 from secmon_agent import durable, wire
 from secmon_agent.errors import StorageError
 
-SPOOL_DIR = "spool"
+SPOOL_DIR, REJECTED_DIR, DAMAGED_DIR = "spool", "rejected", "damaged"
 FULL, BEAT = ".full", ".beat"
 MAX_SET_ASIDE = 20
 """Files kept in `rejected/`, and in `damaged/`."""
@@ -28,8 +28,8 @@ _NAME = re.compile(r"(\d{12})\.(?:full|beat)")
 class Spool:
     def __init__(self, state_dir: Path, public_key: bytes, *, max_bytes: int, max_age_s: float) -> None:
         self._directory = state_dir / SPOOL_DIR
-        self._rejected = state_dir / "rejected"
-        self._damaged = state_dir / "damaged"
+        self._rejected = state_dir / REJECTED_DIR
+        self._damaged = state_dir / DAMAGED_DIR
         self._public_key = public_key
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s

@@ -390,6 +390,7 @@ PROBLEMS: Final[dict[str, str]] = {
     "revoked-key": "This key has been revoked",
     "bad-signature": "The signature does not match",
     "fork": "This sequence was already used with another content, or is too old",
+    "clone": "Another machine goes on under this key; this one is a copy of it and must enroll anew",
     "token-unknown": "The enrollment token is not known",
     "token-expired": "The enrollment token has expired",
     "token-used-up": "The enrollment token has been used as often as it allows",

@@ -17,9 +17,12 @@ from secmon.judging import Occasion, rejudge_host
 from secmon.metrics.fleet import host_states
 from secmon.rulebook import Rulebook
 from secmon.store import audit, life
-from secmon.store.hosts import ATTRIBUTES, attributes_of, find_host, link_asset, set_attribute
+from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, link_asset, set_attribute
 from secmon.store.life import Act
 from secmon.store.schema import contacts, hosts
+
+MARKS = {CLONE: "cloned", POOL: "pool"}
+"""What else is said of a machine in the list, by attribute."""
 
 
 def host_list(options: Namespace, config: Config) -> int:
@@ -37,7 +40,8 @@ def host_list(options: Namespace, config: Config) -> int:
         said = attributes.get(row.host_id, {})
         seen = f"{row.received_at.astimezone(config.tz):%Y-%m-%d %H:%M}" if row.received_at else "never"
         state = states.get(row.host_id, "retired")
-        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {state}  {seen}")
+        marks = "".join(f"  {mark}" for name, mark in MARKS.items() if name in said)
+        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {state}  {seen}{marks}")
     return 0
 
 

@@ -17,6 +17,9 @@ from secmon.errors import UsageError
 from secmon.ingest.enrollment import approve, new_token, pending, refuse, revoke_host
 from secmon_agent.invitation import Invitation
 
+DAYS, POOL_DAYS = 7, 365
+"""How long a string holds where nothing is said."""
+
 
 def enroll(options: Namespace, config: Config) -> int:
     if options.zone is not None and config.zones and config.zone(options.zone) is None:
@@ -28,13 +31,15 @@ def enroll(options: Namespace, config: Config) -> int:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise UsageError(f"--network: {error}") from None
+    networks = _pool_networks(options, config) if options.pool else options.network
+    days = options.days or (POOL_DAYS if options.pool else DAYS)
     with opened(config) as database:
         now = now_utc()
         found = certificates.ensure(config, now)
         with database.write() as connection:
             token = new_token(
-                connection, now=now, actor=actor(), uses=options.uses, valid_for=timedelta(days=options.days),
-                zone=options.zone, role=options.role, networks=options.network,
+                connection, now=now, actor=actor(), uses=None if options.pool else options.uses,
+                valid_for=timedelta(days=days), zone=options.zone, role=options.role, networks=networks,
             )  # fmt: skip
     started = None if options.ingest else read_started(config)
     if started is not None and not config.ingest.name:
@@ -46,11 +51,26 @@ def enroll(options: Namespace, config: Config) -> int:
         host=certificates.advertised_name(config), port=port, ca_sha256=hashlib.sha256(found.ca_der).digest(),
         token=token,
     )  # fmt: skip
-    note(f"on the new machine, within {options.days} days: secmon-agent enroll STRING")
+    if options.pool:
+        note("on the master, before its image is taken: secmon-agent generalize --string-file FILE")
+        note(f"the string holds for {days} days; make another one, and another image, before that")
+    else:
+        note(f"on the new machine, within {days} days: secmon-agent enroll STRING")
     if is_loopback(invitation.host):
         note("note: the collector listens on loopback only; start it with --ingest ADDRESS:8443 for other machines")
     say(str(invitation))
     return 0
+
+
+def _pool_networks(options: Namespace, config: Config) -> list[str]:
+    """Where the string holds: it lies in an image for long, so that it must not hold everywhere."""
+    zone = config.zone(options.zone)
+    if config.zones and zone is None:
+        raise UsageError("--pool needs --zone: of a machine that forgets nobody says it later")
+    networks: list[str] = options.network or ([] if zone is None else list(zone.networks))
+    if not networks:
+        raise UsageError("--pool needs --network: the string lies in an image for long and must not hold everywhere")
+    return networks
 
 
 def enrollment_list(options: Namespace, config: Config) -> int:

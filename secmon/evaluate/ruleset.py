@@ -42,6 +42,11 @@ class RuleSet(Struct, frozen=True, kw_only=True, dict=True):
         return frozenset(check.id for check in self.checks.values() if check.time_dependent)
 
     @cached_property
+    def factless(self) -> frozenset[str]:
+        """Ids of the checks that read no section, but only what is said of a machine."""
+        return frozenset(check.id for check in self.checks.values() if not check.reads)
+
+    @cached_property
     def _by_section(self) -> Mapping[str, frozenset[str]]:
         sections = frozenset().union(*(check.reads for check in self.checks.values()))
         return {

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
+from secmon.ingest import clones
 from secmon.ingest.admission import Admitted, Refused
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
@@ -108,10 +109,10 @@ class Applier:
         except Exception as error:  # noqa: BLE001 — one report must not take the batch along; it is logged and answered 503
             return error
 
-    def _apply_one(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied:
+    def _apply_one(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied | Refused:
         where = place(connection, host, admitted)
         if where == "fork":
-            raise Refused("fork", 409, f"sequence {admitted.report.sequence}")
+            return self._forked(connection, host, admitted)
         if where in ("repeated", "late"):
             remember(connection, [admitted] if where == "late" else [])
             return Applied(outcome=where, want=lacking(connection, host, admitted.report))
@@ -120,12 +121,28 @@ class Applier:
         remember(connection, [admitted])
         return self._take(connection, host, admitted)
 
+    def _forked(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Refused:
+        """What is noted of it is kept: the refusal is an answer, not a failure."""
+        if clones.is_refused(connection, host, admitted):
+            return Refused("clone", 409)
+        clone = clones.weigh(connection, host, admitted)
+        if clone is not None:
+            clones.note(connection, host, clone, admitted)
+            revision, now = host.revision + 1, admitted.received_at
+            self._judge(connection, host, revision, "machine", now, now, self._rules.factless)
+            connection.execute(sa.update(hosts).where(hosts.c.host_id == host.host_id).values(revision=revision))
+        if clone == admitted.report.stream:
+            return Refused("clone", 409)
+        return Refused("fork", 409, f"sequence {admitted.report.sequence}")
+
     def _take(self, connection: Connection, host: Row[Any], admitted: Admitted) -> Applied:
         """The report is the newest of its host: bring the host to what it says."""
         report = admitted.report
         revision = host.revision + 1
         observed_at = corrected(admitted, host.observed_at or _created_at(connection, host))
-        if host.judged_ruleset not in (None, self._rules.version):  # new rules speak about the old facts first
+        is_back = host.judged_ruleset is not None and host.judged_state is None
+        if not is_back and host.judged_ruleset not in (None, self._rules.version):
+            # new rules speak about the old facts first
             self._judge(connection, host, revision, "rules", admitted.received_at, admitted.received_at, None)
             revision += 1
         if report.sections is UNSET:
@@ -139,9 +156,10 @@ class Applier:
         _contact(connection, host, admitted, observed_at, confirmed=not want)
         values: dict[str, object] = {"revision": revision, "resyncing": bool(want)}
         if not want:
-            all_checks = host.resyncing or host.state != host.judged_state or self._was_stale(host, admitted)
+            all_checks = host.resyncing or is_back or host.state != host.judged_state or self._was_stale(host, admitted)
             checks = None if all_checks else self._rules.touched(changed)
-            self._judge(connection, host, revision, "machine", observed_at, admitted.received_at, checks)
+            cause = "attributes" if is_back else "machine"
+            self._judge(connection, host, revision, cause, observed_at, admitted.received_at, checks)
             if self._is_behind_the_sweep(host, observed_at):  # what the clock had changed since stays changed
                 values["revision"] = revision + 1
                 self._judge(connection, host, revision + 1, "time", admitted.received_at, admitted.received_at, None)
@@ -200,6 +218,7 @@ _HOST_STATES = (
         hosts.c.swept_on,
         contacts.c.stream,
         contacts.c.sequence,
+        contacts.c.boot_id,
         contacts.c.observed_at,
         contacts.c.vitals,
     )

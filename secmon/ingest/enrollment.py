@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 import secrets
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,10 +17,11 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.errors import Failure
+from secmon.ingest import pools
 from secmon.ingest.admission import Refused, refusal
 from secmon.store import audit
 from secmon.store.database import Database
-from secmon.store.hosts import create_host, find_host
+from secmon.store.hosts import POOL, create_host, find_host
 from secmon.store.ledger import adopt
 from secmon.store.schema import agent_keys, agents, assets, enrollment_tokens, enrollments, host_assets, hosts
 from secmon.store.speakers import new_agent, revoke
@@ -39,21 +40,28 @@ def new_token(
     *,
     now: datetime,
     actor: str,
-    uses: int,
+    uses: int | None,
     valid_for: timedelta,
     zone: str | None = None,
     role: str | None = None,
     networks: Sequence[str] = (),
 ) -> str:
-    """A token that admits `uses` new hosts; only its hash is kept. `networks` are CIDR, empty: from anywhere."""
+    """A token that admits `uses` new hosts; only its hash is kept. `networks` are CIDR, empty: from anywhere.
+
+    Without a number of uses it is for machines that forget themselves at every start, and holds until it expires.
+    """
     token = secrets.token_urlsafe(24)
     connection.execute(
         sa.insert(enrollment_tokens).values(
-            token_hash=_hash(token), created_at=now, created_by=actor, expires_at=now + valid_for, uses_left=uses,
-            zone=zone, role=role, networks=msgspec.json.encode(list(networks)).decode(),
+            token_hash=_hash(token), created_at=now, created_by=actor, expires_at=now + valid_for,
+            uses_left=uses or 1, zone=zone, role=role, networks=msgspec.json.encode(list(networks)).decode(),
+            pool=uses is None,
         )
     )  # fmt: skip
-    detail = {"uses": uses, "expires_at": (now + valid_for).isoformat(), "zone": zone, "networks": list(networks)}
+    detail = {
+        "uses": uses or "pool", "expires_at": (now + valid_for).isoformat(), "zone": zone,
+        "networks": list(networks),
+    }  # fmt: skip
     audit.write(connection, at=now, actor=actor, action="enrollment.token", detail=detail)
     return token
 
@@ -114,7 +122,13 @@ def _decide(connection: Connection, request: wire.EnrollmentRequest, address: st
             raise Refused("enrollment-refused", 403, asked.reason)
         return "pending", asked.reason
     token = _use_token(connection, request.token, address, now)
-    collision, reason = _collision(connection, request)
+    seat = None
+    if token.pool:
+        seat, collision, reason = pools.place(
+            connection, _evidence(request, trusting_image=False), _serial(request), now
+        )
+    else:
+        collision, reason = _collision(connection, request)
     values: dict[str, Any] = {
         "enrollment_id": uuid.uuid4(), "key_id": key_id, "public_key": request.public_key,
         "token_hash": token.token_hash, "hostname": request.hostname, "machine_id": _value(request.machine_id),
@@ -123,19 +137,46 @@ def _decide(connection: Connection, request: wire.EnrollmentRequest, address: st
         "address": address, "requested_at": now, "reason": reason, "collides_with": collision,
     }  # fmt: skip
     if collision is not None:
+        if token.pool:
+            pools.withdraw(connection, values)
         connection.execute(sa.insert(enrollments).values(status="pending", **values))
         _audit(connection, now, key_id, "enrollment.pending", request.hostname, reason)
         return "pending", reason
-    attributes = {name: value for name in ("zone", "role") if (value := getattr(token, name)) is not None}
-    host_id = create_host(
-        connection, hostname=request.hostname, now=now, machine_id=values["machine_id"], serial=values["serial"],
-        attributes=attributes,
-    )  # fmt: skip
+    if seat is not None:
+        host_id = seat
+        _goes_on(connection, host_id, values)
+        pools.take_seat(connection, host_id, _attributes(token), now)
+    else:
+        host_id = create_host(
+            connection, hostname=request.hostname, now=now, machine_id=values["machine_id"], serial=values["serial"],
+            attributes=_attributes(token),
+        )  # fmt: skip
     adopt(connection, host_id, values["asset_number"], values["serial"], now)
     new_agent(connection, host_id, key_id, request.public_key, token.sections, now)
     connection.execute(sa.insert(enrollments).values(status="enrolled", host_id=host_id, decided_at=now, **values))
-    _audit(connection, now, key_id, "enrollment.enrolled", request.hostname, "")
+    _audit(connection, now, key_id, "enrollment.enrolled", request.hostname, "" if seat is None else "pool")
     return "enrolled", ""
+
+
+def _attributes(token: Row[Any] | None) -> dict[str, str]:
+    """What a host is said to be that enrolled by this token; None: it expired long ago and was removed."""
+    if token is None:
+        return {}
+    said = {name: value for name in ("zone", "role") if (value := getattr(token, name)) is not None}
+    return {**said, POOL: token.token_hash.hex()[:8]} if token.pool else said
+
+
+def _goes_on(connection: Connection, host_id: uuid.UUID, now_said: Mapping[str, Any]) -> None:
+    """The host is the machine that says this of itself, as far as it says it."""
+    connection.execute(
+        sa.update(hosts)
+        .where(hosts.c.host_id == host_id)
+        .values(
+            machine_id=now_said["machine_id"] or hosts.c.machine_id,
+            serial=now_said["serial"] or hosts.c.serial,
+            hostname=now_said["hostname"],
+        )
+    )
 
 
 def _use_token(connection: Connection, text: str, address: str, now: datetime) -> Row[Any]:
@@ -153,7 +194,7 @@ def _use_token(connection: Connection, text: str, address: str, now: datetime) -
     used = connection.execute(
         sa.update(enrollment_tokens)
         .where(enrollment_tokens.c.token_hash == token.token_hash, enrollment_tokens.c.uses_left > 0)
-        .values(uses_left=enrollment_tokens.c.uses_left - 1)
+        .values(uses_left=enrollment_tokens.c.uses_left - (0 if token.pool else 1))
     )
     if used.rowcount != 1:
         raise Refused("token-used-up", 403)
@@ -187,8 +228,11 @@ def _collision(connection: Connection, request: wire.EnrollmentRequest) -> tuple
     return next(iter(found))[0], said
 
 
-def _evidence(request: wire.EnrollmentRequest) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
-    """What may show that a host is this machine, the best first. What makers leave in firmware shows nothing."""
+def _evidence(
+    request: wire.EnrollmentRequest, *, trusting_image: bool = True
+) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+    """What may show that a host is this machine, the best first. What makers leave in firmware shows nothing, and
+    machines of a pool have the machine id of their image."""
     serial = _serial(request)
     if serial is not None:
         yield "serial number", sa.func.lower(hosts.c.serial) == serial.lower()
@@ -197,8 +241,15 @@ def _evidence(request: wire.EnrollmentRequest) -> Iterator[tuple[str, sa.ColumnE
         present = (assets.c.asset_number == request.asset_number, host_assets.c.valid_to.is_(None))
         yield "asset number", hosts.c.host_id.in_(linked.where(*present))
     yield "host name", sa.func.lower(hosts.c.hostname) == request.hostname.lower()
-    if request.machine_id is not UNSET:
-        yield "machine id", hosts.c.machine_id == request.machine_id
+    if trusting_image and request.machine_id is not UNSET:
+        yield "machine id", sa.and_(hosts.c.machine_id == request.machine_id, *_maybe_same_hardware(serial))
+
+
+def _maybe_same_hardware(serial: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """A machine id that stands on other hardware came there with a disk image."""
+    return (
+        () if serial is None else (sa.or_(hosts.c.serial.is_(None), sa.func.lower(hosts.c.serial) == serial.lower()),)
+    )
 
 
 def _serial(request: wire.EnrollmentRequest) -> str | None:
@@ -236,24 +287,15 @@ def approve(connection: Connection, enrollment_id: str, *, as_new: bool, actor: 
         sa.select(enrollment_tokens).where(enrollment_tokens.c.token_hash == row.token_hash)
     ).first()
     if as_new:
-        attributes = {name: value for name in ("zone", "role") if (value := getattr(token, name, None)) is not None}
         host_id = create_host(
             connection, hostname=row.hostname, now=now, machine_id=row.machine_id, serial=row.serial,
-            attributes=attributes,
+            attributes=_attributes(token),
         )  # fmt: skip
     else:
         host_id = row.collides_with
         if connection.execute(sa.select(hosts.c.retired_at).where(hosts.c.host_id == host_id)).scalar() is not None:
             raise Failure(f"the record that {row.hostname} would continue is retired; approve it with --as-new")
-        connection.execute(
-            sa.update(hosts)
-            .where(hosts.c.host_id == host_id)
-            .values(
-                machine_id=row.machine_id or hosts.c.machine_id,
-                serial=row.serial or hosts.c.serial,
-                hostname=row.hostname,
-            )
-        )
+        _goes_on(connection, host_id, row._asdict())
     adopt(connection, host_id, row.asset_number, row.serial, now)
     new_agent(connection, host_id, row.key_id, row.public_key, None if token is None else token.sections, now)
     _settle(connection, row, "enrolled", actor, now, host_id=host_id)

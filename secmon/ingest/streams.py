@@ -11,6 +11,7 @@ from msgspec import UNSET
 from sqlalchemy.engine import Connection, Row
 
 from secmon.ingest.admission import Admitted
+from secmon.ingest.clones import machine_of
 from secmon.store.bulk import execute_many
 from secmon.store.schema import stream_window, streams
 from secmon_agent import wire
@@ -61,7 +62,7 @@ def open_stream(connection: Connection, host: Row[Any], admitted: Admitted) -> N
     connection.execute(
         sa.update(streams)
         .where(streams.c.host_id == host.host_id, streams.c.superseded_at.is_(None))
-        .values(superseded_at=admitted.received_at)
+        .values(superseded_at=admitted.received_at, last_sequence=host.sequence, boot_id=host.boot_id)
     )
     connection.execute(
         sa.insert(streams).values(
@@ -69,6 +70,7 @@ def open_stream(connection: Connection, host: Row[Any], admitted: Admitted) -> N
             stream=admitted.report.stream,
             agent_id=admitted.key.agent_id,
             opened_at=admitted.received_at,
+            **machine_of(admitted.report),
         )
     )
 

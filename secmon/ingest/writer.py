@@ -134,7 +134,7 @@ class Writer:
         self._settle(
             [(each, self._answer(each.admitted, outcome)) for each, outcome in zip(batch, outcomes, strict=True)]
         )
-        changed = any(isinstance(each, Applied) and each.outcome != "heartbeat" for each in outcomes)
+        changed = any(_changes_something(each) for each in outcomes)
         log.debug("%d reports in %.1f ms", len(batch), (time.monotonic() - started) * 1000)
         if changed:
             self._on_change()
@@ -173,6 +173,13 @@ class Writer:
                 want=outcome.want,
             )
         )
+
+
+def _changes_something(outcome: Outcome) -> bool:
+    """A refused clone is news, too."""
+    if isinstance(outcome, Refused):
+        return outcome.status == 409
+    return isinstance(outcome, Applied) and outcome.outcome != "heartbeat"
 
 
 def _settle(settled: list[tuple[asyncio.Future[bytes | Refused], bytes | Refused]]) -> None:

@@ -17,6 +17,10 @@ ATTRIBUTES = ("zone", "department", "department_code", "role", "location", "cont
 `contact` and `owner` are posts, never persons."""
 USE, STORED = "use", "stored"
 """The attribute that says what a machine is used for, and its only value: it lies in storage (倉庫保管)."""
+CLONE = "clone"
+"""The attribute that says that another machine spoke under this one's key, and which, as far as it said."""
+POOL = "pool"
+"""The attribute of a machine that forgets itself at every start; its value names the string that it enrolled by."""
 MAX_NAME_CHARS = 255
 
 
@@ -135,6 +139,12 @@ def is_stored(
     )
     known = () if known_at is None else (host_attributes.c.recorded_at <= known_at,)
     return sa.exists().where(*said, *known).correlate_except(host_attributes)
+
+
+def in_pool(host_id: sa.ColumnElement[uuid.UUID]) -> sa.ColumnElement[bool]:
+    """Whether the host forgets itself at every start."""
+    said = (host_attributes.c.host_id == host_id, host_attributes.c.name == POOL, host_attributes.c.valid_to.is_(None))
+    return sa.exists().where(*said).correlate_except(host_attributes)
 
 
 def in_use() -> tuple[sa.ColumnElement[bool], ...]:

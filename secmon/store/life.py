@@ -17,13 +17,28 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.errors import Failure
 from secmon.store import audit, exceptions, results, speakers
-from secmon.store.hosts import ATTRIBUTES, MAX_NAME_CHARS, STORED, USE, attributes_of, find_host, set_attribute
+from secmon.store.hosts import (
+    ATTRIBUTES,
+    CLONE,
+    MAX_NAME_CHARS,
+    POOL,
+    STORED,
+    USE,
+    attributes_of,
+    find_host,
+    in_pool,
+    set_attribute,
+)
 from secmon.store.ledger import move_plans
-from secmon.store.schema import contacts, findings, host_assets, host_attributes, hosts
+from secmon.store.schema import agents, contacts, findings, host_agents, host_assets, host_attributes, hosts, streams
 from secmon.store.schema import results as results_table
 
 STILL_RUNNING = timedelta(days=1)
 """A machine may be stored on paper before it is switched off; a report after this says that it is in use."""
+CLONE_QUIET = timedelta(days=7)
+"""A clone that has not spoken for so long has enrolled anew, or is gone."""
+POOL_QUIET = timedelta(days=1)
+"""A machine of a pool that was not heard of for so long is off; it enrolls anew when it is used again."""
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -106,11 +121,79 @@ def take_out_what_reports(connection: Connection, act: Act) -> int:
     return len(found)
 
 
+def forget_quiet_clones(connection: Connection, act: Act) -> list[uuid.UUID]:
+    """Ends that hosts have a clone where none has spoken for `CLONE_QUIET`; the hosts, which are to be judged anew."""
+    spoke = sa.select(streams.c.host_id).where(streams.c.refused_at > act.now - CLONE_QUIET).scalar_subquery()
+    query = (
+        sa.select(hosts.c.host_id, hosts.c.name)
+        .join(host_attributes, host_attributes.c.host_id == hosts.c.host_id)
+        .where(host_attributes.c.name == CLONE, host_attributes.c.valid_to.is_(None), hosts.c.host_id.not_in(spoke))
+        .order_by(hosts.c.host_id)
+    )
+    found = connection.execute(query).all()
+    for row in found:
+        set_attribute(connection, row.host_id, CLONE, None, act.now)
+        act.note(connection, "host.clone-quiet", row.name)
+    return [row.host_id for row in found]
+
+
 def retire(connection: Connection, name: str, act: Act, *, reason: str) -> None:
     """The host is history from now on: its answers and findings end, its agent is refused, its row stays."""
     (host,) = in_service(connection, name)
     _end(connection, host, act, reason)
     act.note(connection, "host.retire", host.name, reason=reason)
+
+
+def retire_from_pools(connection: Connection, act: Act) -> int:
+    """Machines of pools that are off end without a word, and stay members: `take_back` brings them back. How many."""
+    since = (
+        sa.select(host_agents.c.host_id, sa.func.max(agents.c.enrolled_at).label("enrolled_at"))
+        .join(agents, agents.c.agent_id == host_agents.c.agent_id)
+        .group_by(host_agents.c.host_id)
+        .subquery()
+    )
+    last = act.now - POOL_QUIET
+    query = (
+        sa.select(hosts)
+        .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
+        .outerjoin(since, since.c.host_id == hosts.c.host_id)
+        .where(
+            hosts.c.retired_at.is_(None),
+            in_pool(hosts.c.host_id),
+            hosts.c.created_at < last,
+            sa.or_(since.c.enrolled_at.is_(None), since.c.enrolled_at < last),
+            sa.or_(contacts.c.received_at.is_(None), contacts.c.received_at < last),
+        )
+        .order_by(hosts.c.host_id)
+        .with_for_update(of=hosts, key_share=True)
+    )
+    found = connection.execute(query).all()
+    for host in found:
+        _end(connection, host, act, "a machine of a pool that is off", stays_in_pool=True)
+        act.note(connection, "host.retire", host.name, reason="off; it enrolls anew when it is used again")
+    return len(found)
+
+
+def take_back(connection: Connection, host_id: uuid.UUID, now: datetime) -> None:
+    """A machine of a pool is used again: its record and its row of the ledger go on.
+
+    Nothing is known of it until it reports. Then it is judged as a whole, without telling anybody one by one.
+    """
+    retired_at = connection.execute(sa.select(hosts.c.retired_at).where(hosts.c.host_id == host_id)).scalar_one()
+    if retired_at is None:
+        return
+    linked = sa.select(host_assets.c.asset_id).where(
+        host_assets.c.host_id == host_id, host_assets.c.valid_to == retired_at
+    )
+    for asset_id in connection.execute(linked).scalars().all():
+        connection.execute(
+            sa.insert(host_assets).values(host_id=host_id, asset_id=asset_id, valid_from=now, recorded_at=now)
+        )
+    connection.execute(
+        sa.update(hosts)
+        .where(hosts.c.host_id == host_id)
+        .values(retired_at=None, state=None, judged_state=None, revision=hosts.c.revision + 1)
+    )
 
 
 def replace(connection: Connection, old_name: str, new_name: str, act: Act) -> uuid.UUID:
@@ -180,7 +263,9 @@ def _asset(connection: Connection, host_id: uuid.UUID) -> uuid.UUID | None:
     return connection.execute(query).scalar()
 
 
-def _end(connection: Connection, host: Row[Any], act: Act, reason: str) -> None:
+def _end(connection: Connection, host: Row[Any], act: Act, reason: str, *, stays_in_pool: bool = False) -> None:
+    if not stays_in_pool:  # what people have ended does not come back by itself
+        set_attribute(connection, host.host_id, POOL, None, act.now)
     speakers.revoke(connection, host.host_id, reason, act.now)
     exceptions.end_of_host(connection, host.host_id, reason=reason, actor=act.actor, now=act.now)
     judged = results.Judged(

@@ -135,6 +135,13 @@ streams = Table(
     Column("agent_id", Uuid, ForeignKey("agents.agent_id"), nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("superseded_at", Instant),  # a later stream of the same agent took over
+    Column("serial", String(128)),  # with hostname: of the machine that opened it, as far as its report said
+    Column("hostname", String(255)),
+    Column("last_sequence", BigInteger),  # with boot_id: when it was superseded
+    Column("boot_id", LargeBinary(16)),
+    Column("returned_at", Instant),  # it spoke on nevertheless; null again once that was told as a clone
+    Column("stayed_up", Boolean),  # it did so in the same boot
+    Column("refused_at", Instant),  # it is a clone's; when that last spoke
 )
 
 stream_window = Table(  # the last 256 reports of a stream; slot = sequence mod 256
@@ -159,6 +166,7 @@ enrollment_tokens = Table(
     Column("role", String(64)),
     Column("networks", Text, nullable=False, default="[]"),  # JSON list of CIDR; empty: any
     Column("sections", Text),  # JSON list, as in agents
+    Column("pool", Boolean, nullable=False, default=False, server_default=sa.false()),  # for machines that forget
 )
 
 enrollments = Table(  # requests that collided and wait for a decision, and their outcome

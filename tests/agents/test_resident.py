@@ -216,3 +216,11 @@ def test_it_forgets_failures_once_everything_is_delivered() -> None:
     assert 0 < schedule.pause_s(0.0) <= 11
     schedule.note(20.0, Outcome(delivered=1), 3600, cycled=False)
     assert schedule.pause_s(20.0) > 3000
+
+
+def test_it_reports_as_soon_as_it_has_been_let_in() -> None:
+    schedule = Schedule(0.0)
+    schedule.note(0.0, Outcome(trouble="the enrollment waits for approval"), 600, cycled=True)
+    assert schedule.what(100.0) == "deliver"
+    schedule.note(100.0, Outcome(enrolled="collector:8443"), 600, cycled=False)
+    assert schedule.what(100.0) == "cycle"

@@ -198,6 +198,26 @@ def test_it_says_that_there_is_no_data(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_it_makes_no_string_for_a_pool_that_would_hold_everywhere(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "secmon.db").close()
+    settings = tmp_path / "secmon.toml"
+    zones = '[[zones]]\nid = "{}"\nname = "{}"\nnetworks = [{}]\n'
+    settings.write_text(zones.format("lgwan", "LGWAN", '"10.1.0.0/16"') + zones.format("school", "学校", ""))
+    here = ("--data-dir", tmp_path)
+
+    nowhere = secmon("enroll", "--pool", *here)
+    without = secmon("enroll", "--pool", "--config", settings, *here)
+    unbounded = secmon("enroll", "--pool", "--zone", "school", "--config", settings, *here)
+    both = secmon("enroll", "--pool", "--uses", "3", *here)
+
+    assert [each.status for each in (nowhere, without, unbounded, both)] == [2, 2, 2, 2]
+    assert ["--network" in nowhere.line, "--zone" in without.line, "--network" in unbounded.line] == [True] * 3
+    for bounded in (("--network", "10.9.0.0/16"), ("--zone", "lgwan", "--config", settings)):
+        made = secmon("enroll", "--pool", *bounded, *here)
+        assert (made.status, made.out.startswith("secmon1/")) == (0, True)
+        assert any("365 days" in line for line in made.lines)
+
+
 def test_it_fails_for_what_is_not_there_and_refuses_what_cannot_be(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "secmon.db").close()
     here = ("--data-dir", tmp_path)

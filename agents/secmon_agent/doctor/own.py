@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from secmon_agent import durable, machine
+from secmon_agent import clone, durable, invited, machine
 from secmon_agent.doctor.finding import Finding, Look
 from secmon_agent.errors import AgentError, StorageError
 from secmon_agent.spool import Spool
@@ -46,7 +46,9 @@ def rights(look: Look) -> Iterator[Finding]:
 def enrollment(look: Look) -> Iterator[Finding]:
     title = Words(ja="登録", en="Enrollment")
     where = look.where
-    if where is None:
+    if where is None and (look.state_dir / clone.NOTE_FILE).exists():
+        yield _copied(title, waits=invited.waits(look.state_dir))
+    elif where is None:
         said = Words(
             ja="この機器は、まだ secmon に登録されていません。", en=f"This machine is not enrolled ({look.state_dir})."
         )
@@ -70,6 +72,26 @@ def enrollment(look: Look) -> Iterator[Finding]:
     else:
         said = Words(ja=f"{where.address} に登録済みです。", en=f"Enrolled at {where.address}.")
         yield Finding(id="enrollment", mark="ok", title=title, said=said)
+
+
+def _copied(title: Words, *, waits: bool) -> Finding:
+    said = Words(
+        ja="この機器は、別の機器のディスクイメージから作られた複製です。元の機器と同じ鍵を使っていたため、"
+        "その鍵を使うのをやめ、報告を止めました。",
+        en="This machine is a copy of another one. Both used one key, so it was set aside here, and reports stopped.",
+    )
+    step = Words(
+        ja="secmon のサーバーで secmon enroll を実行し、表示された新しい登録文字列をここで使ってください："
+        "secmon-agent enroll 登録文字列（元の機器は、そのままで構いません）",
+        en="Run `secmon enroll` on the collector, then here: secmon-agent enroll STRING. The other machine can stay as "
+        "it is.",
+    )
+    if waits:
+        step = Words(
+            ja="登録文字列が置いてあるので、サーバーにつながりしだい自動で登録し直します。お待ちください。",
+            en="An enrollment string waits here: it enrolls anew as soon as the collector can be reached.",
+        )
+    return Finding(id="enrollment", mark="action", title=title, said=said, step=step)
 
 
 def key(look: Look) -> Iterator[Finding]:

@@ -107,6 +107,16 @@ def test_it_lets_a_colliding_machine_wait(collector: Collector, hostname: str, f
     assert newcomer.send(linux()).status == 401
 
 
+def test_it_takes_no_machine_for_another_that_was_made_from_the_same_image(collector: Collector) -> None:
+    """An image copies the machine id; a serial number is the hardware's own."""
+    fields = {"machine_id": b"m" * 32}
+
+    answers = [BareAgent(collector, name).enroll(serial=name, **fields).status for name in ("pc1", "pc2")]
+
+    assert answers == [200, 200]
+    assert BareAgent(collector, "pc3").enroll(**fields).status == 202
+
+
 def test_it_proposes_the_old_record_for_hardware_that_was_set_up_anew(collector: Collector) -> None:
     old, namesake = BareAgent(collector, "pc1"), BareAgent(collector, "desktop-7")
     old.enroll(serial="ABC123")
