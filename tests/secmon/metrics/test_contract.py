@@ -12,12 +12,14 @@ from msgspec import Struct
 
 from secmon.certificates import ensure
 from secmon.evaluate.frameworks import load_frameworks
+from secmon.exceptions.model import Scope
 from secmon.judging import note_ruleset
 from secmon.metrics.exposition import Exposition
 from secmon.metrics.runtime import Runtime
 from secmon.resources import rules_dir
 from secmon.store.schema import jobs
 from secmon_agent import facts
+from tests.secmon.exceptions.registry import enter
 from tests.secmon.metrics.page import Holder, Page
 from tests.support.office import START, Office, linux
 
@@ -80,6 +82,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
         place = {"zone": zone, "department": department, "asset_number": f"A-{number}"}
         host = office.add_host(f"pc-{number:03}", at=at, **place)
         office.report(host, ill(number, at) if number < MACHINES * ILL else well(at), at)
+    enter(office, Scope(check="ports.exposed-high-risk", zone="lgwan"), START)
     with office.database.write() as connection:
         connection.execute(sa.insert(jobs).values(job="sweep", period="2026-11-02", finished_at=START))
     exposition = Exposition(
