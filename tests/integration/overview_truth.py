@@ -12,7 +12,7 @@ from tests.support.office import Office
 
 Values = Mapping[tuple[str, ...], float]
 
-WORST_FIRST = ("fail", "unknown", "pass", "not_applicable")
+WORST_FIRST = ("fail", "unknown", "excepted", "pass", "not_applicable")
 
 
 class Row(NamedTuple):
