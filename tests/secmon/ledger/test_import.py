@@ -135,6 +135,17 @@ def test_it_plans_what_holds_from_a_day_to_come(desk: Desk) -> None:
     assert desk.run("ledger", "planned")[1] == ""
 
 
+def test_it_takes_the_same_attributes_one_by_one(desk: Desk) -> None:
+    pc = desk.office.add_host("pc-01")
+
+    status, _, _ = desk.run("host", "set", "pc-01", "--owner", "総務課長", "--department-code", "0101")
+    long = desk.run("host", "set", "pc-01", "--department-code", "x" * 65)
+
+    assert status == 0
+    assert desk.attributes(pc) == {"owner": "総務課長", "department_code": "0101"}
+    assert (long[0], "--department-code: at most 64 characters" in long[2]) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
