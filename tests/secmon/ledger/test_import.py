@@ -161,6 +161,20 @@ def test_it_refuses_what_cannot_be(desk: Desk, words: tuple[str, ...], said: str
     assert said in err
 
 
+def test_it_refuses_a_map_that_leads_nowhere(desk: Desk) -> None:
+    file = desk.folder / "map.toml"
+    said = []
+    for text in ('[zones]\n"基幹系" = "mynumbr"\n', '[columns]\nplace = "場所"\n', "[columns\n", "[colums]\n"):
+        file.write_text(text, encoding="utf-8")
+        status, _, err = desk.run("ledger", "import", ledger(desk.folder, *ROWS), "--map", file)
+        assert status == 2
+        said.append(err)
+
+    assert "there is no zone 'mynumbr' in the settings" in said[0]
+    assert "columns.place: the fields are asset_number" in said[1]
+    assert all("map.toml" in err for err in said)
+
+
 def planned(office: Office, host_id: uuid.UUID, value: str = "総務デジタル課", at: datetime = NOW) -> None:
     with office.database.write() as connection:
         plan_attributes(connection, host_id, {"department": value}, APRIL, at)
