@@ -263,13 +263,18 @@ def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
 
 
 def _add_results(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
-    results = commands_.add_parser("results", help="results for elsewhere").add_subparsers(
+    results = commands_.add_parser("results", help="results to and from elsewhere").add_subparsers(
         required=True, metavar="ACTION"
     )
     export = results.add_parser("export", parents=[shared], help="every machine's answers as a file")
     export.add_argument("--format", required=True, choices=("json", "csv", "oscal"), help="oscal: assessment results")
     export.add_argument("--out", required=True, metavar="FILE")
     export.set_defaults(handler="results.results_export")
+    import_ = results.add_parser("import", parents=[shared], help="results of OpenSCAP (XCCDF or ARF) for one machine")
+    import_.add_argument("file", metavar="FILE")
+    import_.add_argument("--scanner", default="openscap", metavar="NAME", help="whose they are (default: openscap)")
+    import_.add_argument("--host", metavar="HOST", help="default: the machine that the file names")
+    import_.set_defaults(handler="results.results_import")
 
 
 def _add_patches(commands_: _Commands, shared: argparse.ArgumentParser) -> None:

@@ -39,7 +39,7 @@ def ledger_import(options: Namespace, config: Config) -> int:
     file, now = Path(options.file), now_utc()
     today = now.astimezone(config.tz).date()
     effective = _day(options.effective, today)
-    mapping = read_mapping(Path(options.map)) if options.map else ColumnMap()
+    mapping = _mapping(options.map, config)
     data = read_file(file)
     columns, table = understand(data, mapping)
     rows, bad = read_rows(columns, table, mapping, config.zones)
@@ -60,6 +60,16 @@ def ledger_import(options: Namespace, config: Config) -> int:
                     connection, at=now_utc(), actor=actor(), action="ledger.import", subject=file.name, detail=detail
                 )
     return 1 if plan.bad else 0
+
+
+def _mapping(file: str | None, config: Config) -> ColumnMap:
+    if file is None:
+        return ColumnMap()
+    mapping = read_mapping(Path(file))
+    for said, zone in mapping.zones.items():
+        if config.zones and config.zone(zone) is None:
+            raise UsageError(f"{file}: zones.{said}: there is no zone {zone!r} in the settings")
+    return mapping
 
 
 def _day(text: str | None, today: date) -> date:

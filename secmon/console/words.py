@@ -95,6 +95,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "location": _("設置場所", "Location"),
     "role": _("用途", "Role"),
     "contact": _("担当", "Contact"),
+    "owner": _("管理者", "Responsible"),
     "hostname": _("ホスト名", "Host name"),
     "serial": _("製造番号", "Serial number"),
     "agent_version": _("エージェント", "Agent"),

@@ -16,6 +16,7 @@ from secmon.rulebook import Rules
 from secmon.store.database import Database
 from secmon.store.hosts import attributes_of
 from secmon.store.results import items_of
+from secmon.store.scanners import current
 from secmon.store.schema import assets, contacts, host_assets, hosts, results
 
 BITE = 50
@@ -34,6 +35,18 @@ class Answer(Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...] = ()
 
 
+class Scanned(Struct, frozen=True, kw_only=True):
+    """What another scanner said."""
+
+    scanner: str
+    rule: str
+    title: str
+    status: str
+    said: str
+    severity: str
+    since: datetime
+
+
 class Machine(Struct, frozen=True, kw_only=True):
     host_id: uuid.UUID
     name: str
@@ -42,6 +55,7 @@ class Machine(Struct, frozen=True, kw_only=True):
     observed_at: datetime | None
     """Newest moment at which the facts are known to be true; None: never reported."""
     answers: tuple[Answer, ...]
+    scanned: tuple[Scanned, ...] = ()
 
 
 class CheckWords(Struct, frozen=True, kw_only=True):
@@ -103,7 +117,7 @@ def _bite(connection: Connection, ids: list[uuid.UUID]) -> list[Machine]:
         .where(hosts.c.host_id.in_(ids))
         .order_by(hosts.c.name)
     ).all()
-    attributes, answers = attributes_of(connection, ids), _answers(connection, ids)
+    attributes, answers, scanned = attributes_of(connection, ids), _answers(connection, ids), _scanned(connection, ids)
     return [
         Machine(
             host_id=row.host_id,
@@ -112,6 +126,7 @@ def _bite(connection: Connection, ids: list[uuid.UUID]) -> list[Machine]:
             attributes=dict(sorted(attributes.get(row.host_id, {}).items())),
             observed_at=row.observed_at,
             answers=tuple(answers.get(row.host_id, ())),
+            scanned=tuple(scanned.get(row.host_id, ())),
         )
         for row in rows
     ]
@@ -131,6 +146,23 @@ def _answers(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, li
                 reason=row.reason,
                 evidence=row.evidence,
                 items=items_of(row),
+            )
+        )
+    return found
+
+
+def _scanned(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Scanned]]:
+    found: dict[uuid.UUID, list[Scanned]] = {}
+    for row in current(connection, ids):
+        found.setdefault(row.host_id, []).append(
+            Scanned(
+                scanner=row.scanner,
+                rule=row.rule,
+                title=row.title,
+                status=row.status,
+                said=row.said,
+                severity=row.severity,
+                since=row.observed_from,
             )
         )
     return found

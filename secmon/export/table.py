@@ -63,7 +63,13 @@ def _rows(export: Export, language: Language, zone: ZoneInfo) -> Iterator[list[s
                     *about, STATUS[status].of(language), title, answer.check, severity, item, why,
                     _local(answer.since, zone), _local(machine.observed_at, zone), controls, str(export.collector_id),
                 ]  # fmt: skip
-        if not machine.answers:
+        for scanned in machine.scanned:
+            yield [
+                *about, STATUS[scanned.status].of(language), scanned.title or scanned.rule,
+                f"{scanned.scanner}: {scanned.rule}", scanned.severity, "", scanned.said,
+                _local(scanned.since, zone), "", "", str(export.collector_id),
+            ]  # fmt: skip
+        if not machine.answers and not machine.scanned:
             yield [*about, *[""] * 7, _local(machine.observed_at, zone), "", str(export.collector_id)]
 
 

@@ -7,6 +7,7 @@ where it cannot take long: no repeated groups, no references back, few repetitio
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Final
 
@@ -90,8 +91,10 @@ def safe_regex(text: str, *, engine: Engine) -> re.Pattern[str]:
     if len(source) > MAX_REGEX_CHARS or len(repeats) > MAX_REPEATS or refused:
         raise RuleError("a regular expression that could take long, or that only PCRE knows")
     try:
-        return re.compile(source, re.IGNORECASE)
-    except (re.error, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Python warns of sets that other engines read otherwise
+            return re.compile(source, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError, Warning) as error:
         raise RuleError(f"not a regular expression: {error}") from None
 
 

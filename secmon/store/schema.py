@@ -242,6 +242,23 @@ planned_attributes = Table(  # what holds of a machine from a day to come; settl
           sqlite_where=sa.text("settled_at IS NULL"), postgresql_where=sa.text("settled_at IS NULL")),
 )  # fmt: skip
 
+scanner_results = Table(  # what another scanner said of a machine, rule by rule, from … to
+    "scanner_results",
+    metadata,
+    _host_id(),
+    Column("scanner", String(64), primary_key=True),
+    Column("rule", String(255), primary_key=True),
+    Column("observed_from", Instant, primary_key=True),
+    Column("observed_to", Instant),
+    Column("recorded_at", Instant, nullable=False),
+    Column("status", String(16), nullable=False),  # as in results
+    Column("said", String(16), nullable=False),  # the scanner's own word
+    Column("severity", String(16), nullable=False, default=""),
+    Column("title", Text, nullable=False, default=""),
+    Index("uq_scanner_results_current", "host_id", "scanner", "rule", unique=True,
+          sqlite_where=sa.text("observed_to IS NULL"), postgresql_where=sa.text("observed_to IS NULL")),
+)  # fmt: skip
+
 # ── facts and judgement ───────────────────────────────────────────────────────────────────────────────────────────────
 
 section_versions = Table(

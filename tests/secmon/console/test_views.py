@@ -70,6 +70,12 @@ def test_it_keeps_the_shortest_answer_visible_and_inside() -> None:
             "The office has not told secmon this machine's zone: secmon host set HOST --zone ZONE",
         ),
         (
+            "attributes.department_code not determined",
+            "この機器の部署コードがまだ登録されていません"
+            "（登録するコマンド：secmon host set HOST --department-code DEPARTMENT_CODE）。",
+            None,
+        ),
+        (
             "judging failed: TypeError",
             "判定の途中で secmon に内部エラーが起きました（TypeError）。secmon のログを確認してください。",
             "secmon itself failed while judging (TypeError); see its log.",

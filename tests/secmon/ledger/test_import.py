@@ -135,6 +135,17 @@ def test_it_plans_what_holds_from_a_day_to_come(desk: Desk) -> None:
     assert desk.run("ledger", "planned")[1] == ""
 
 
+def test_it_takes_the_same_attributes_one_by_one(desk: Desk) -> None:
+    pc = desk.office.add_host("pc-01")
+
+    status, _, _ = desk.run("host", "set", "pc-01", "--owner", "総務課長", "--department-code", "0101")
+    long = desk.run("host", "set", "pc-01", "--department-code", "x" * 65)
+
+    assert status == 0
+    assert desk.attributes(pc) == {"owner": "総務課長", "department_code": "0101"}
+    assert (long[0], "--department-code: at most 64 characters" in long[2]) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -148,6 +159,20 @@ def test_it_refuses_what_cannot_be(desk: Desk, words: tuple[str, ...], said: str
 
     assert status == 2
     assert said in err
+
+
+def test_it_refuses_a_map_that_leads_nowhere(desk: Desk) -> None:
+    file = desk.folder / "map.toml"
+    said = []
+    for text in ('[zones]\n"基幹系" = "mynumbr"\n', '[columns]\nplace = "場所"\n', "[columns\n", "[colums]\n"):
+        file.write_text(text, encoding="utf-8")
+        status, _, err = desk.run("ledger", "import", ledger(desk.folder, *ROWS), "--map", file)
+        assert status == 2
+        said.append(err)
+
+    assert "there is no zone 'mynumbr' in the settings" in said[0]
+    assert "columns.place: the fields are asset_number" in said[1]
+    assert all("map.toml" in err for err in said)
 
 
 def planned(office: Office, host_id: uuid.UUID, value: str = "総務デジタル課", at: datetime = NOW) -> None:

@@ -7,7 +7,7 @@ import io
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
@@ -46,6 +46,7 @@ def taken(data: bytes, mapping: ColumnMap | None = None) -> list[LedgerRow]:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932", "utf-16"])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first draw lists cp932
 @given(rows=st.lists(st.tuples(st.integers(1, 10**6), TEXT, TEXT), max_size=8, unique_by=lambda row: row[0]))
 def test_it_reads_the_same_rows_from_every_encoding(encoding: str, rows: list[tuple[int, str, str]]) -> None:
     found = taken(written([HEAD, *([f"A-{number}", name, place] for number, name, place in rows)], encoding))
@@ -55,6 +56,7 @@ def test_it_reads_the_same_rows_from_every_encoding(encoding: str, rows: list[tu
     ]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=400))
 def test_it_answers_whatever_bytes_come_with_rows_or_a_reason(data: bytes) -> None:
     for start in (b"", b"PK\x03\x04", "資産番号\n".encode("cp932")):
@@ -64,6 +66,7 @@ def test_it_answers_whatever_bytes_come_with_rows_or_a_reason(data: bytes) -> No
             assert str(error)  # noqa: PT017
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(min_size=1, max_size=30), st.integers(0, 5000))
 def test_it_survives_a_damaged_workbook(damage: bytes, at: int) -> None:
     data = bytearray(_BOOK)

@@ -178,6 +178,21 @@ def test_it_holds_no_transaction_while_it_judges(office: Office, monkeypatch: py
     assert heard == [(1, 2), (2, 2)]
 
 
+def test_it_says_how_far_it_is_when_it_takes_long(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_machines(office)
+    file = check_file(tmp_path)
+
+    quick = run(office, capsys, "rules", "try", file)
+    monkeypatch.setattr("secmon.commands.whatif.QUIET_S", 0.0)
+    long = run(office, capsys, "rules", "try", file)
+
+    assert "of 2 machines" not in quick[2]
+    assert "2 of 2 machines" in long[2]
+    assert long[1] == quick[1]
+
+
 def test_it_shows_some_machines_and_counts_the_rest(tmp_path: Path) -> None:
     old, new = shipped_rules(), laid_over(shipped_rules(), check_file(tmp_path))
     machine = Machine(sections={}, observed_at=NOW)

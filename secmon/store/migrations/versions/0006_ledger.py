@@ -1,4 +1,4 @@
-"""What the office's ledger says of machines, and attributes that hold from a day to come."""
+"""What the office's ledger says of machines, attributes that hold from a day to come, and other scanners' results."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,4 +32,27 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("settled_at IS NULL"),
         postgresql_where=sa.text("settled_at IS NULL"),
+    )
+    op.create_table(
+        "scanner_results",
+        sa.Column("host_id", sa.Uuid(), nullable=False),
+        sa.Column("scanner", sa.String(length=64), nullable=False),
+        sa.Column("rule", sa.String(length=255), nullable=False),
+        sa.Column("observed_from", Instant(), nullable=False),
+        sa.Column("observed_to", Instant(), nullable=True),
+        sa.Column("recorded_at", Instant(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("said", sa.String(length=16), nullable=False),
+        sa.Column("severity", sa.String(length=16), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["host_id"], ["hosts.host_id"], name=op.f("fk_scanner_results_host_id")),
+        sa.PrimaryKeyConstraint("host_id", "scanner", "rule", "observed_from", name=op.f("pk_scanner_results")),
+    )
+    op.create_index(
+        "uq_scanner_results_current",
+        "scanner_results",
+        ["host_id", "scanner", "rule"],
+        unique=True,
+        sqlite_where=sa.text("observed_to IS NULL"),
+        postgresql_where=sa.text("observed_to IS NULL"),
     )

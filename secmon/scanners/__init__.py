@@ -1,0 +1,1 @@
+"""What other scanners found, kept under their names beside our own answers."""
