@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ class Wall:
         return min(max(self.lived_s + self._ahead_s, 1.0), 8e9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=10 if sys.platform == "win32" else 60, deadline=None)
 @given(
     cycles=st.lists(st.tuples(st.booleans(), st.floats(0.9, 1.1), JUMPS), min_size=1, max_size=25),
     max_age=st.sampled_from([3, 10, 1000]),

@@ -36,7 +36,7 @@ class Disk:
 
     def fill(self, leave_bytes: int = 0) -> None:
         if not self.mounted:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (leave_bytes, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (leave_bytes // 40, resource.RLIM_INFINITY))  # of each file
             return
         with (self.folder / "filler").open("ab", buffering=0) as file, contextlib.suppress(OSError):
             while True:
