@@ -23,7 +23,11 @@ _DMI: Final = "/sys/class/dmi/id"
 
 
 def host_linux(host: Host) -> facts.Host:
-    """Sources: /proc/sys/kernel/hostname, /etc/hosts, /sys/class/dmi/id, /proc/cpuinfo, /proc/meminfo."""
+    """Sources: /proc/sys/kernel/hostname, /etc/hosts, /sys/class/dmi/id, /proc/cpuinfo, /proc/meminfo.
+
+    Rights: root for `serial`, and for a container that shows only in the environment of process 1; others leave it
+    out.
+    """
     name, domain = _names(host)
     runtime = container(host)
     machine = hypervisor(host)

@@ -26,7 +26,10 @@ _VIRTUAL: Final = (
 
 
 def host_windows(host: Host) -> facts.Host:
-    """Sources: registry (`HARDWARE\\DESCRIPTION\\System`, `Tcpip\\Parameters`), GlobalMemoryStatusEx."""
+    """Sources: registry (`HARDWARE\\DESCRIPTION\\System`, `Tcpip\\Parameters`), GlobalMemoryStatusEx.
+
+    Rights: none.
+    """
     bios = values_if_any(host, _BIOS)
     network = values_if_any(host, _TCPIP)
     processors = _processors(host)
