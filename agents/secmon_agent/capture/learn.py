@@ -33,6 +33,7 @@ _SERIALS: Final = re.compile(
     r"/sys/(class/dmi/id|devices/virtual/dmi/id)/(\w*serial|product_uuid|\w*asset_tag)|/sys/.*/serial|/etc/machine-id"
     r"|/var/lib/dbus/machine-id|/run/machine-id"
 )
+_SERIAL_ANSWER: Final = re.compile(rb'"serial":\s*"([^"\\]+)"')
 _DEVICE: Final = re.compile(r"(?i)\\Enum\\(?:USBSTOR|USB|UASPSTOR|SCSI|STORAGE|SWD\\WPDBUSENUM)\\[^\\]+\\([^\\]+)")
 """The last part of such a key is the device's serial number."""
 _HOST_VALUES: Final = ("Hostname", "NV Hostname", "ComputerName")
@@ -151,6 +152,7 @@ def _serials(tape: Tape) -> Iterator[str]:
     for path, data in tape.contents.items():
         if _SERIALS.fullmatch(path):
             yield data.decode("utf-8", "replace").strip("\0\n ")
+    yield from (found.decode("utf-8", "replace") for found in _SERIAL_ANSWER.findall(tape.answers.get("smbios", b"")))
     for key, values in tape.keys.items():
         yield from (str(value) for name, value in (values or {}).items() if "serial" in name.lower() and value)
         instance = _DEVICE.search(key)

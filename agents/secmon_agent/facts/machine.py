@@ -18,16 +18,21 @@ class Host(Fact, frozen=True, kw_only=True):
     domain: str | UnsetType = UNSET
     """DNS or Windows domain; empty when the machine is in none."""
     manufacturer: str | UnsetType = UNSET
+    """Maker of the machine, as the firmware says; placeholders are left out."""
     model: str | UnsetType = UNSET
+    """Maker's name for the model, as the firmware says; placeholders are left out."""
     serial: str | UnsetType = UNSET
     """Serial number from the firmware; placeholders such as "To be filled by O.E.M." are left out."""
     chassis: Literal["desktop", "laptop", "server", "virtual", "container", "other"] | UnsetType = UNSET
+    """What kind of case the firmware names; in a container or a virtual machine, that."""
     virtualization: str | UnsetType = UNSET
     """Hypervisor or container runtime as systemd-detect-virt would name it; `none` on bare metal."""
     firmware_version: str | UnsetType = UNSET
+    """Version of the BIOS or UEFI, as its maker writes it."""
     memory_bytes: int | UnsetType = UNSET
     """Installed memory, bytes, rounded down to whole MiB."""
     cpu_model: str | UnsetType = UNSET
+    """Name of the first processor."""
     cpu_count: int | UnsetType = UNSET
     """Logical processors."""
 
@@ -36,6 +41,7 @@ class Os(Fact, frozen=True, kw_only=True):
     """Section `os`: which operating system, precisely enough to look up its end of support."""
 
     family: Family | UnsetType = UNSET
+    """Which table of probes answers."""
     id: str | UnsetType = UNSET
     """`ID` of os-release (`debian`, `ubuntu`, `rocky`) or `windows` / `windows-server`."""
     name: str | UnsetType = UNSET
@@ -68,7 +74,9 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
     """Package name (with `:arch` when it is a foreign architecture); on Windows the KB number ("KB5068861"), or the
     GUID of an update that has none."""
     installed_version: str | UnsetType = UNSET
+    """The version that it would replace."""
     candidate_version: str | UnsetType = UNSET
+    """The version that is offered."""
     security: bool | UnsetType = UNSET
     """A security archive (apt: Release label/suite) offers this version or one that it supersedes, a security advisory
     (dnf: updateinfo) names one of them, or (Windows) its category is Security Updates or Critical Updates. Left out
@@ -84,9 +92,12 @@ class PendingUpdate(Fact, frozen=True, kw_only=True):
 
 
 class InstalledUpdate(Fact, frozen=True, kw_only=True):
+    """An update that the history of Windows Update calls installed."""
+
     package: str
     """KB number, or the GUID of an update that has none."""
     installed_at: datetime
+    """When it was installed."""
     security: bool | UnsetType = UNSET
     """Its category is Security Updates or Critical Updates; left out where the history does not classify it."""
 
@@ -95,6 +106,7 @@ class Patches(Fact, frozen=True, kw_only=True):
     """Section `patches`: absent where the machine has no package manager that the agent knows."""
 
     manager: Literal["apt", "dnf", "wua"] | UnsetType = UNSET
+    """Whose updates these are."""
     lists_updated_at: datetime | UnsetType = UNSET
     """When the package lists were last fetched successfully; dnf: those of the repository fetched longest ago;
     Windows: its last successful search."""
@@ -136,12 +148,18 @@ class Patches(Fact, frozen=True, kw_only=True):
 
 
 class Package(Fact, frozen=True, kw_only=True):
+    """An installed program or package."""
+
     name: str
     """NFKC-normalised."""
     version: str | UnsetType = UNSET
+    """As the source writes it."""
     architecture: str | UnsetType = UNSET
+    """As the package manager names it: `amd64`, `x86_64`, `all`, …"""
     publisher: str | UnsetType = UNSET
+    """Who made it, as the uninstaller says, NFKC-normalised; Linux: the vendor that rpm names."""
     source: Literal["dpkg", "rpm", "registry", "registry32", "registry-user"] | UnsetType = UNSET
+    """Where it is listed: a package manager, or the 64-bit, 32-bit or per-person list of uninstallers."""
     installed_on: str | UnsetType = UNSET
     """Local date, ISO 8601, where the system records one."""
 
@@ -157,10 +175,14 @@ class Office(Fact, frozen=True, kw_only=True):
     products: tuple[str, ...] | UnsetType = UNSET
     """ProductReleaseIds: `O365BusinessRetail`, `VisioPro2021Volume`."""
     updates_enabled: bool | UnsetType = UNSET
+    """Its own setting or a policy lets it fetch updates."""
 
 
 class Browser(Fact, frozen=True, kw_only=True):
+    """A web browser as its own updater knows it."""
+
     name: Literal["edge", "chrome", "firefox"]
+    """Which browser."""
     version: str
     """As its updater says; the list of programs may hold another number."""
     per_user: bool
@@ -171,6 +193,7 @@ class Software(Fact, frozen=True, kw_only=True):
     """Section `software`: what is installed."""
 
     packages: tuple[Package, ...] | UnsetType = UNSET
+    """Everything that the sources list."""
     office: Office | UnsetType = UNSET
     """Windows; left out where there is no Click-to-Run."""
     browsers: tuple[Browser, ...] | UnsetType = UNSET
@@ -178,9 +201,13 @@ class Software(Fact, frozen=True, kw_only=True):
 
 
 class Service(Fact, frozen=True, kw_only=True):
+    """A service that the system's service manager knows."""
+
     name: str
     """systemd unit (`ssh.service`) or Windows service name (`LanmanServer`), never a display name."""
     start: Literal["auto", "manual", "disabled", "masked", "static"] | UnsetType = UNSET
+    """What starts it: the system's start, a person or another program, nothing, nothing and nobody (masked), or another
+    unit (static)."""
     running: bool | UnsetType = UNSET
     """Left out for one-shot and on-demand services, whose state is no setting."""
     delayed: bool | UnsetType = UNSET
@@ -193,7 +220,9 @@ class Services(Fact, frozen=True, kw_only=True):
     """Section `services`."""
 
     manager: Literal["systemd", "windows"] | UnsetType = UNSET
+    """Who starts the services."""
     services: tuple[Service, ...] | UnsetType = UNSET
+    """Installed services, running or not."""
 
 
 class TimeSync(Fact, frozen=True, kw_only=True):
@@ -202,6 +231,7 @@ class TimeSync(Fact, frozen=True, kw_only=True):
     client: str | UnsetType = UNSET
     """`systemd-timesyncd`, `chrony`, `ntpsec`, `w32time`; `host` in a container without its own clock; `none`."""
     running: bool | UnsetType = UNSET
+    """The client runs."""
     servers: tuple[str, ...] | UnsetType = UNSET
     """Configured sources."""
     method: Literal["domain", "servers", "both", "none"] | UnsetType = UNSET
@@ -215,20 +245,25 @@ class Boot(Fact, frozen=True, kw_only=True):
     """Section `boot`: how the machine starts, and whether a restart is due."""
 
     firmware: Literal["uefi", "bios"] | UnsetType = UNSET
+    """What started the machine."""
     secure_boot: bool | UnsetType = UNSET
+    """The firmware starts only what is signed."""
     reboot_pending: bool | UnsetType = UNSET
+    """Something demands a restart."""
     reboot_pending_since: datetime | UnsetType = UNSET
     """When the oldest piece of evidence appeared; left out while none is pending."""
     reboot_evidence: tuple[str, ...] | UnsetType = UNSET
     """What demands it: `run/reboot-required`, `kernel 6.1.0-44 installed`, `package glibc` (installed since), or a
     registry key of Windows (`WindowsUpdate\\Auto Update\\RebootRequired`), …"""
     kernel_running: str | UnsetType = UNSET
+    """Release of the running kernel (`uname -r`)."""
     kernel_newest: str | UnsetType = UNSET
     """Newest kernel release installed for booting."""
     secure_boot_2023: Literal["not-started", "in-progress", "updated"] | UnsetType = UNSET
     """Windows: UEFICA2023Status, how far Windows has brought the certificates of 2023 into the firmware, whose
     predecessors end in 2026. `not-started` is no proof that they are missing: new firmware brings them along."""
     tpm_present: bool | UnsetType = UNSET
+    """Windows: the firmware shows a TPM to the system."""
     tpm_version: str | UnsetType = UNSET
     """`1.2` or `2.0`."""
     tpm_ready: bool | UnsetType = UNSET

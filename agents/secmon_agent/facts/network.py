@@ -13,9 +13,11 @@ class ListeningPort(Fact, frozen=True, kw_only=True):
     """A socket that waits for others: TCP in LISTEN, or UDP bound outside the ephemeral range."""
 
     protocol: Literal["tcp", "udp"]
+    """Over IPv4 or IPv6; the address tells which."""
     address: str
     """Bound address; `0.0.0.0` and `::` mean every interface."""
     port: int
+    """Port number."""
     reach: Reach
     """`loopback`: only from this machine; `network`: bound to an address beyond it (a firewall may still block)."""
     process: str | UnsetType = UNSET
@@ -30,13 +32,16 @@ class Ports(Fact, frozen=True, kw_only=True):
     """Section `ports`."""
 
     listening: tuple[ListeningPort, ...] | UnsetType = UNSET
+    """Sockets that wait for others."""
 
 
 class FirewallProfile(Fact, frozen=True, kw_only=True):
     """Windows: the settings for one kind of network, as policy and the machine's own settings together make them."""
 
     name: Literal["domain", "private", "public"]
+    """Kind of network."""
     enabled: bool | UnsetType = UNSET
+    """The firewall is on in such networks."""
     inbound: Literal["block", "allow"] | UnsetType = UNSET
     """What becomes of unsolicited traffic that no rule mentions."""
     source: Literal["effective", "policy", "local"] | UnsetType = UNSET
@@ -73,13 +78,18 @@ class Firewall(Fact, frozen=True, kw_only=True):
 
 
 class Interface(Fact, frozen=True, kw_only=True):
+    """A network interface."""
+
     name: str
+    """As the system calls it."""
     kind: (
         Literal["ethernet", "wifi", "wwan", "bluetooth", "loopback", "tunnel", "bridge", "virtual", "other"] | UnsetType
     ) = UNSET
+    """What it is made of, where that can be told."""
     mac: str | UnsetType = UNSET
     """Lower case, colons; left out for interfaces without one."""
     up: bool | UnsetType = UNSET
+    """Connected and switched on."""
     addresses: tuple[str, ...] | UnsetType = UNSET
     """CIDR, e.g. "192.168.10.5/24"; link-local and temporary IPv6 addresses are left out."""
     gateways: tuple[str, ...] | UnsetType = UNSET
@@ -104,8 +114,11 @@ class Interfaces(Fact, frozen=True, kw_only=True):
     """Section `interfaces`: how the machine is connected."""
 
     interfaces: tuple[Interface, ...] | UnsetType = UNSET
+    """Network interfaces, connected or not."""
     dns_servers: tuple[str, ...] | UnsetType = UNSET
+    """Addresses that are asked for names."""
     default_route: bool | UnsetType = UNSET
+    """There is a way to everywhere."""
     forwarding: bool | UnsetType = UNSET
     """The machine passes IPv4 or IPv6 packets on between its interfaces."""
     sharing: bool | UnsetType = UNSET
@@ -119,12 +132,19 @@ class SshServer(Fact, frozen=True, kw_only=True):
     """Effective settings of sshd, as `sshd -T` would print them."""
 
     ports: tuple[int, ...] | UnsetType = UNSET
+    """Port numbers that it is told to listen on."""
     running: bool | UnsetType = UNSET
+    """It accepts logins: it runs, or is started for the first one who calls."""
     permit_root_login: Literal["yes", "no", "prohibit-password", "forced-commands-only"] | UnsetType = UNSET
+    """PermitRootLogin."""
     password_authentication: bool | UnsetType = UNSET
+    """PasswordAuthentication."""
     permit_empty_passwords: bool | UnsetType = UNSET
+    """PermitEmptyPasswords."""
     x11_forwarding: bool | UnsetType = UNSET
+    """X11Forwarding."""
     max_auth_tries: int | UnsetType = UNSET
+    """MaxAuthTries: tries per connection."""
 
 
 class Smb(Fact, frozen=True, kw_only=True):
@@ -146,8 +166,11 @@ class RemoteAccess(Fact, frozen=True, kw_only=True):
     ssh: SshServer | UnsetType = UNSET
     """Left out when no SSH server is installed; `ssh_installed` says which it is."""
     ssh_installed: bool | UnsetType = UNSET
+    """An SSH server is installed."""
     rdp_enabled: bool | UnsetType = UNSET
+    """Windows: Remote Desktop lets people in (fDenyTSConnections)."""
     rdp_nla: bool | UnsetType = UNSET
+    """Windows: Remote Desktop demands authentication before a session is made (Network Level Authentication)."""
     smb: Smb | UnsetType = UNSET
     """Windows only."""
     llmnr: bool | UnsetType = UNSET

@@ -29,6 +29,7 @@ class AntimalwareProduct(Fact, frozen=True, kw_only=True):
     signatures_updated_at: datetime | UnsetType = UNSET
     """When newer signatures last arrived. Defender: AntivirusSignatureLastUpdated; ClamAV: time of the file `daily`."""
     signatures_version: str | UnsetType = UNSET
+    """As its maker numbers them."""
     fetches_signatures: bool | UnsetType = UNSET
     """ClamAV: the service freshclam runs, which fetches them by itself."""
     tamper_protected: bool | UnsetType = UNSET
@@ -39,6 +40,7 @@ class Antimalware(Fact, frozen=True, kw_only=True):
     """Section `antimalware`: absent where none of the products that this agent knows is installed."""
 
     products: tuple[AntimalwareProduct, ...] | UnsetType = UNSET
+    """Products that were found, on or off."""
     listed_by: Literal["security_center", "known_products"] | UnsetType = UNSET
     """How complete `products` is. `security_center`: Windows clients; every product registers there, and may stay after
     it was removed. `known_products`: the products that this agent knows by their service; others may be there."""
@@ -51,6 +53,7 @@ class Account(Fact, frozen=True, kw_only=True):
     """Name of a system account (`root`, uid below 1000, RID below 1000); `uid:1001` or the SID for a person's.
     Windows: `Administrator`, `Guest` and the like by their RID, however they were renamed."""
     uid: int | UnsetType = UNSET
+    """Linux: number of the account."""
     enabled: bool | UnsetType = UNSET
     """Not expired and not locked. Windows: not disabled; the lockout after failed tries passes and is not counted."""
     login: bool | UnsetType = UNSET
@@ -117,6 +120,7 @@ class PasswordPolicy(Fact, frozen=True, kw_only=True):
     min_classes: int | UnsetType = UNSET
     """Of lower, upper, digit, other; 0 when none is demanded."""
     history: int | UnsetType = UNSET
+    """Earlier passwords that are refused."""
     max_age_days: int | UnsetType = UNSET
     """99999 or more means never."""
     lockout_threshold: int | UnsetType = UNSET
@@ -133,6 +137,7 @@ class ScreenLock(Fact, frozen=True, kw_only=True):
     set."""
 
     enabled: bool | UnsetType = UNSET
+    """An idle session is locked."""
     timeout_s: int | UnsetType = UNSET
     """Seconds of idleness until the session is locked; 0 means never."""
     enforced: bool | UnsetType = UNSET
@@ -140,12 +145,16 @@ class ScreenLock(Fact, frozen=True, kw_only=True):
 
 
 class Volume(Fact, frozen=True, kw_only=True):
+    """A writable volume."""
+
     mount: str
     """Mount point or drive letter."""
     system: bool | UnsetType = UNSET
     """Holds the operating system."""
     removable: bool | UnsetType = UNSET
+    """The disk can be taken out while the machine runs, as it says itself."""
     encrypted: bool | UnsetType = UNSET
+    """What is written lies encrypted on the disk, wholly."""
     suspended: bool | UnsetType = UNSET
     """Encrypted, but the key lies open (BitLocker suspended); Windows only."""
     method: str | UnsetType = UNSET
@@ -156,19 +165,23 @@ class DiskEncryption(Fact, frozen=True, kw_only=True):
     """Section `disk_encryption`: writable volumes on disks of this machine. Windows: those with a drive letter."""
 
     volumes: tuple[Volume, ...] | UnsetType = UNSET
+    """Where data can lie."""
 
 
 class RemovableDevice(Fact, frozen=True, kw_only=True):
     """A USB storage device that was plugged in here at some time."""
 
     vendor: str | UnsetType = UNSET
+    """Its maker, as the device says."""
     product: str | UnsetType = UNSET
+    """Its model, as the device says."""
     kind: str | UnsetType = UNSET
     """As Windows calls its class: `Disk`, `CdRom`, …"""
     serial_hash: str | UnsetType = UNSET
     """First 16 hex digits of SHA-256 over `secmon removable serial v1`, a zero byte and the upper-case serial: the same
     stick has the same everywhere, and the serial stays here. Left out for a device that bears no serial."""
     first_seen_at: datetime | UnsetType = UNSET
+    """When Windows first installed it (DEVPKEY_Device_FirstInstallDate)."""
 
 
 class RemovablePolicy(Fact, frozen=True, kw_only=True):
@@ -180,10 +193,13 @@ class RemovablePolicy(Fact, frozen=True, kw_only=True):
     deny_read: bool | UnsetType = UNSET
     """Reading from removable disks is denied."""
     deny_write: bool | UnsetType = UNSET
+    """Writing to removable disks is denied."""
     deny_execute: bool | UnsetType = UNSET
+    """Starting programs from removable disks is denied."""
     deny_phone_read: bool | UnsetType = UNSET
     """Reading from phones and cameras (Windows Portable Devices) is denied."""
     deny_phone_write: bool | UnsetType = UNSET
+    """Writing to phones and cameras is denied."""
     deny_install: bool | UnsetType = UNSET
     """Removable devices that this machine has not met are not installed."""
     deny_write_unencrypted: bool | UnsetType = UNSET
@@ -218,13 +234,16 @@ class AuditSetting(Fact, frozen=True, kw_only=True):
     subcategory: str
     """`logon`, `process-creation`, …: this agent's own word for its GUID; the GUID itself where it knows none."""
     success: bool
+    """What succeeds is recorded."""
     failure: bool
+    """What fails is recorded."""
 
 
 class EventLog(Fact, frozen=True, kw_only=True):
     """One of Windows' classic event logs."""
 
     name: Literal["Application", "Security", "System"]
+    """Which log."""
     max_bytes: int | UnsetType = UNSET
     """Largest size, bytes."""
     when_full: Literal["overwrite", "archive", "stop"] | UnsetType = UNSET
@@ -239,6 +258,7 @@ class AuditLog(Fact, frozen=True, kw_only=True):
     syslog: str | UnsetType = UNSET
     """`rsyslog`, `syslog-ng`, or `none`."""
     auditd: Literal["running", "installed", "none"] | UnsetType = UNSET
+    """The kernel's audit daemon."""
     audit_rules: int | UnsetType = UNSET
     """Rules that auditd is started with (/etc/audit/audit.rules and rules.d); left out where it is not installed."""
     remote: bool | UnsetType = UNSET
@@ -273,49 +293,68 @@ class KernelSettings(Fact, frozen=True, kw_only=True):
     fs_suid_dumpable: int | UnsetType = UNSET
     """0: programs with raised rights leave no core dump."""
     fs_protected_hardlinks: int | UnsetType = UNSET
+    """0: a hard link to a file of somebody else may be laid."""
     fs_protected_symlinks: int | UnsetType = UNSET
     """0: a link that somebody else laid in /tmp is followed."""
     fs_protected_fifos: int | UnsetType = UNSET
+    """0: a named pipe that somebody else laid in /tmp is opened for writing."""
     fs_protected_regular: int | UnsetType = UNSET
+    """0: a file that somebody else laid in /tmp is opened for writing."""
     net_ipv4_tcp_syncookies: int | UnsetType = UNSET
     """0: a flood of half-open connections locks others out."""
     net_ipv4_icmp_echo_ignore_broadcasts: int | UnsetType = UNSET
+    """1: pings to everybody get no answer."""
     net_ipv4_conf_all_rp_filter: int | UnsetType = UNSET
     """Packets from addresses that this interface does not lead to: 1 dropped, 2 dropped if none does, 0 taken."""
     net_ipv4_conf_all_accept_redirects: int | UnsetType = UNSET
     """1: a neighbour may change the routes of this machine."""
     net_ipv4_conf_all_secure_redirects: int | UnsetType = UNSET
+    """1: the gateways may change the routes of this machine."""
     net_ipv4_conf_all_send_redirects: int | UnsetType = UNSET
+    """1: this machine tells its neighbours of better routes, as a router does."""
     net_ipv4_conf_all_accept_source_route: int | UnsetType = UNSET
     """1: a sender may dictate the way of its packets."""
     net_ipv4_conf_all_log_martians: int | UnsetType = UNSET
+    """1: packets with impossible addresses are logged."""
     net_ipv6_conf_all_accept_redirects: int | UnsetType = UNSET
+    """1: a neighbour may change the IPv6 routes of this machine."""
     net_ipv6_conf_all_accept_source_route: int | UnsetType = UNSET
+    """0 or more: a sender may dictate the way of its IPv6 packets; kernels take it only for mobile IPv6."""
 
 
 class FolderMount(Fact, frozen=True, kw_only=True):
     """A folder that everybody may write to or that belongs to people, and the file system it lies on."""
 
     path: str
+    """The folder, by its usual name."""
     separate: bool | UnsetType = UNSET
     """A file system of its own is mounted there."""
     nodev: bool | UnsetType = UNSET
+    """Devices in it do not work."""
     nosuid: bool | UnsetType = UNSET
+    """Programs in it never raise rights."""
     noexec: bool | UnsetType = UNSET
+    """Programs in it do not start."""
 
 
 class FileRights(Fact, frozen=True, kw_only=True):
+    """Who may read and change a file."""
+
     path: str
+    """The file."""
     permissions: str | UnsetType = UNSET
     """Four octal digits, e.g. "0640"."""
     uid: int | UnsetType = UNSET
+    """Owner."""
     gid: int | UnsetType = UNSET
+    """Group."""
 
 
 class Hardening(Fact, frozen=True, kw_only=True):
     """Section `hardening`: how hard the system makes it to raise one's rights. Linux only."""
 
     kernel_settings: KernelSettings | UnsetType = UNSET
+    """As they are in the running kernel."""
     folder_mounts: tuple[FolderMount, ...] | UnsetType = UNSET
     """Of /tmp, /var/tmp, /dev/shm and /home, where they exist."""
     world_writable: tuple[str, ...] | UnsetType = UNSET

@@ -28,7 +28,10 @@ class _Shadow(Struct, frozen=True, kw_only=True):
 
 
 def accounts(host: Host) -> Accounts:
-    """Sources: /etc/passwd, /etc/group; with enough rights /etc/shadow and /etc/sudoers."""
+    """Sources: /etc/passwd, /etc/group; with enough rights /etc/shadow and /etc/sudoers.
+
+    Rights: root for the state and age of passwords, `enabled` and `sudo_without_password`, which others leave out.
+    """
     rows = _rows(host.text("/etc/passwd"))
     admins, admin_gids = _admin_groups(host.text_if_any("/etc/group") or "")
     shadow = _shadow(host)

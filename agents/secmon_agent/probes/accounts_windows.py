@@ -51,7 +51,11 @@ _WELL_KNOWN: Final = {
 
 def accounts_windows(host: Host) -> Accounts:
     """Sources: NetUserEnum, NetLocalGroupGetMembers; registry, `Policies\\System` and LAPS. What the registry lacks is
-    told only beside something that was read."""
+    told only beside something that was read.
+
+    Rights: none on the machine itself; what Windows refuses to tell is left out, or the section is denied where
+    nothing is left.
+    """
     found, prompts = _security(host), uac(host)
     error = found if isinstance(found, Exception) else None
     security = found if isinstance(found, LocalSecurity) else LocalSecurity()

@@ -27,8 +27,12 @@ _SPANS_S: Final = {
 
 
 def audit_log(host: Host) -> AuditLog:
-    """Sources: journald.conf, rsyslog and syslog-ng configuration, logrotate, auditd's rules, installed
-    programs and running ones."""
+    """Sources: journald.conf, rsyslog and syslog-ng configuration, logrotate, auditd's rules, installed programs and
+    running ones.
+
+    Rights: root for `audit_rules` (/etc/audit), and for `auditd` where others' processes are hidden; left out
+    otherwise.
+    """
     journal = merged_ini(host, "/etc/systemd/journald.conf").get("Journal", {})
     syslog = _syslog(host)
     auditd = _auditd(host)

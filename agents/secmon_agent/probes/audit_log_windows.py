@@ -25,7 +25,10 @@ _KIB: Final = 1024
 
 
 def audit_log_windows(host: Host) -> AuditLog:
-    """Sources: AuditQuerySystemPolicy; registry, `Services\\EventLog` and its policies."""
+    """Sources: AuditQuerySystemPolicy; registry, `Services\\EventLog` and its policies.
+
+    Rights: Administrator with SeSecurityPrivilege for `audit_policy`, which others leave out.
+    """
     logs = tuple(log for name in _LOGS if (log := _log(host, name)) is not None)
     forwarding = values_if_any(host, rf"{_POLICY}\EventForwarding\SubscriptionManager")
     try:

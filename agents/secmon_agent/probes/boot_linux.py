@@ -19,7 +19,10 @@ _PENDING_SINCE: Final = "boot.pending-since"
 
 def boot(host: Host) -> Boot:
     """Sources: /sys/firmware/efi, /run/reboot-required, /boot, /proc/sys/kernel/osrelease, /proc/version, /proc/stat,
-    and when rpm or dpkg installed what needs a restart. A container has no kernel of its own."""
+    and when rpm or dpkg installed what needs a restart. A container has no kernel of its own.
+
+    Rights: none; root to see a container that shows only in the environment of process 1.
+    """
     inside = bool(container(host))
     running = (host.text_if_any("/proc/sys/kernel/osrelease") or "").strip()
     newest = None if inside else newest_kernel(host)

@@ -42,7 +42,10 @@ class _Seen(Struct, frozen=True):
 
 def boot_windows(host: Host) -> Boot:
     """Sources: GetFirmwareType; registry, `Control\\SecureBoot`, `Auto Update\\RebootRequired`, `Component Based
-    Servicing\\RebootPending`; Win32_Tpm (Administrators only)."""
+    Servicing\\RebootPending`; Win32_Tpm (Administrators only).
+
+    Rights: Administrator for `tpm_…`, which others leave out.
+    """
     firmware = _firmware(host)
     tpm = told(host, "tpm", Tpm) if host.privileged else None
     evidence = _evidence(host)

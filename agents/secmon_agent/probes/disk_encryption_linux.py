@@ -21,7 +21,10 @@ _MAX_DEPTH: Final = 8
 
 
 def disk_encryption(host: Host) -> DiskEncryption:
-    """Sources: /proc/1/mountinfo, /sys/class/block."""
+    """Sources: /proc/1/mountinfo, /sys/class/block.
+
+    Rights: none.
+    """
     if container(host):
         raise AbsentError("a container has no disks of its own")
     mounts = parse_mountinfo(mounts_text(host))

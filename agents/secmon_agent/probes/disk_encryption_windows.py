@@ -18,7 +18,10 @@ _OFF, _ON = 0, 1
 
 
 def disk_encryption_windows(host: Host) -> DiskEncryption:
-    """Source: Win32_EncryptableVolume. What Explorer shows without rights is disputed and not asked."""
+    """Source: Win32_EncryptableVolume. What Explorer shows without rights is disputed and not asked.
+
+    Rights: Administrator; denied to others.
+    """
     if not host.privileged:
         raise DeniedError("BitLocker answers to administrators only")
     volumes = volumes_of(host.ask("bitlocker", BitlockerAnswer).volumes)

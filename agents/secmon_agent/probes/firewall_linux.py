@@ -31,7 +31,10 @@ class _Rules(Struct, frozen=True, kw_only=True):
 
 
 def firewall(host: Host) -> Firewall:
-    """Sources: `nft -j list ruleset`, `iptables-save` where legacy tables are in use; /etc/ufw, systemd units."""
+    """Sources: `nft -j list ruleset`, `iptables-save` where legacy tables are in use; /etc/ufw, systemd units.
+
+    Rights: root, or CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE and CAP_NET_ADMIN; denied to others.
+    """
     if not host.privileged:
         raise DeniedError("the rules of the packet filter are shown to root only")
     rules = _rules(host)

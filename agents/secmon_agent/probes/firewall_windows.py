@@ -47,7 +47,10 @@ class _Setting(Struct, frozen=True, kw_only=True):
 
 def firewall_windows(host: Host) -> Firewall:
     """Sources: MSFT_NetFirewallProfile of the ActiveStore; registry, WindowsFirewall policies and FirewallPolicy; the
-    service MpsSvc; FirewallProduct of the Security Center."""
+    service MpsSvc; FirewallProduct of the Security Center.
+
+    Rights: none; where the running firewall does not answer, what the registry says is told.
+    """
     answer = _answer(host)
     profiles = _profiles(host, answer)
     start = number(values_if_any(host, f"{SERVICES}\\{_SERVICE}"), "Start")

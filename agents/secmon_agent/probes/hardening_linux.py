@@ -46,7 +46,10 @@ _LIMITS: Final = "/etc/security/limits.conf"
 
 
 def hardening(host: Host) -> Hardening:
-    """Sources: /proc/sys, /proc/1/mountinfo, rights of files, coredump.conf, limits.conf."""
+    """Sources: /proc/sys, /proc/1/mountinfo, rights of files, coredump.conf, limits.conf.
+
+    Rights: root for some kernel settings and for files in closed folders; others leave their values out.
+    """
     handler = _handler(host)
     return Hardening(
         kernel_settings=_kernel_settings(host),

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import UNSET, UnsetType
 
 from secmon_agent import facts
 from secmon_agent.host import Host
+from secmon_agent.probes.chassis import Chassis, chassis
 from secmon_agent.probes.placeholders import meaningful
 from secmon_agent.probes.virtualization_linux import container, hypervisor
 
-Chassis = Literal["desktop", "laptop", "server", "virtual", "container", "other"]
-CHASSIS: Final[dict[int, Chassis]] = {
-    **dict.fromkeys((3, 4, 5, 6, 7, 13, 15, 16, 35, 36), "desktop"),
-    **dict.fromkeys((8, 9, 10, 11, 12, 14, 30, 31, 32), "laptop"),
-    **dict.fromkeys((17, 23, 25, 28, 29), "server"),
-}
-"""SMBIOS chassis types."""
 _DMI: Final = "/sys/class/dmi/id"
 
 
 def host_linux(host: Host) -> facts.Host:
-    """Sources: /proc/sys/kernel/hostname, /etc/hosts, /sys/class/dmi/id, /proc/cpuinfo, /proc/meminfo."""
+    """Sources: /proc/sys/kernel/hostname, /etc/hosts, /sys/class/dmi/id, /proc/cpuinfo, /proc/meminfo.
+
+    Rights: root for `serial`, and for a container that shows only in the environment of process 1; others leave it
+    out.
+    """
     name, domain = _names(host)
     runtime = container(host)
     machine = hypervisor(host)
@@ -69,7 +67,7 @@ def _chassis(host: Host, runtime: str, machine: str | None) -> Chassis | UnsetTy
     if machine:
         return "virtual"
     text = (host.text_if_any(f"{_DMI}/chassis_type") or "").strip()
-    return CHASSIS.get(int(text), "other") if text.isdecimal() else UNSET
+    return chassis(int(text)) if text.isdecimal() else UNSET
 
 
 def _memory(host: Host) -> int | UnsetType:

@@ -1,4 +1,4 @@
-"""What the machine is. The serial number stands in no registry value that is known for certain, and is left out."""
+"""What the machine is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from msgspec import UNSET, UnsetType
 
 from secmon_agent import facts
 from secmon_agent.host import Host
+from secmon_agent.probes.asking import told
+from secmon_agent.probes.chassis import chassis
 from secmon_agent.probes.placeholders import meaningful
+from secmon_agent.questions.smbios import Smbios
 from secmon_agent.registry import HKLM, Value, text
 
 _BIOS: Final = HKLM + r"\HARDWARE\DESCRIPTION\System\BIOS"
@@ -26,18 +29,24 @@ _VIRTUAL: Final = (
 
 
 def host_windows(host: Host) -> facts.Host:
-    """Sources: registry (`HARDWARE\\DESCRIPTION\\System`, `Tcpip\\Parameters`), GlobalMemoryStatusEx."""
+    """Sources: registry (`HARDWARE\\DESCRIPTION\\System`, `Tcpip\\Parameters`), GlobalMemoryStatusEx,
+    GetSystemFirmwareTable.
+
+    Rights: none.
+    """
     bios = values_if_any(host, _BIOS)
     network = values_if_any(host, _TCPIP)
     processors = _processors(host)
     virtual = _virtualization(bios)
+    firmware = told(host, "smbios", Smbios) or Smbios()
     name, domain = text(network, "Hostname") or text(network, "NV Hostname"), text(network, "Domain")
     return facts.Host(
         hostname=name or host.system.hostname() or UNSET,
         domain=(domain or "").lower() if network else UNSET,
         manufacturer=meaningful(text(bios, "SystemManufacturer") or ""),
         model=meaningful(text(bios, "SystemProductName") or ""),
-        chassis="virtual" if virtual else UNSET,
+        serial=UNSET if firmware.serial is UNSET else meaningful(firmware.serial),
+        chassis="virtual" if virtual else UNSET if firmware.chassis is UNSET else chassis(firmware.chassis),
         virtualization=virtual or UNSET,
         firmware_version=meaningful(text(bios, "BIOSVersion") or ""),
         memory_bytes=host.system.memory_bytes() // _MIB * _MIB,

@@ -42,7 +42,10 @@ _RESOLVED: Final = "/run/systemd/resolve/resolv.conf"
 
 
 def interfaces_linux(host: Host) -> Interfaces:
-    """Sources: /sys/class/net, /proc/net/{if_inet6,route,ipv6_route}, netlink, /etc/resolv.conf, proxy settings."""
+    """Sources: /sys/class/net, /proc/net/{if_inet6,route,ipv6_route}, netlink, /etc/resolv.conf, proxy settings.
+
+    Rights: none.
+    """
     addresses = _addresses(host)
     gateways, devices = _default_routes(host)
     names = [name for name in host.listdir(_CLASS) if not name.startswith("veth") and _flags(host, name) is not None]

@@ -40,7 +40,10 @@ class _Device(Struct, frozen=True, kw_only=True):
 
 def interfaces_windows(host: Host) -> Interfaces:
     """Sources: GetAdaptersAddresses, GetIpInterfaceEntry; registry, `Control\\Class`, `Control\\Network`,
-    `Tcpip\\Parameters`, `Internet Settings`; service manager."""
+    `Tcpip\\Parameters`, `Internet Settings`; service manager.
+
+    Rights: LocalSystem for the proxies of every person who is logged on; others see their own.
+    """
     components = _components(host)
     adapters = host.system.adapters()
     found = [_interface(adapter, _device(host, adapter, components)) for adapter in adapters]

@@ -24,7 +24,10 @@ def _unquoted(value: str) -> str:
 
 
 def os_linux(host: Host) -> Os:
-    """Sources: /etc/os-release, /etc/debian_version, /etc/redhat-release, /proc/sys/kernel/osrelease."""
+    """Sources: /etc/os-release, /etc/debian_version, /etc/redhat-release, /proc/sys/kernel/osrelease.
+
+    Rights: none.
+    """
     release = os_release(host)
     return Os(
         family="linux",

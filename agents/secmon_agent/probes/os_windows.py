@@ -24,7 +24,10 @@ _CLASSES: Final[tuple[tuple[str, Literal["pro", "enterprise", "ltsc", "iot-ltsc"
 
 
 def os_windows(host: Host) -> Os:
-    """Source: registry, `Windows NT\\CurrentVersion`."""
+    """Source: registry, `Windows NT\\CurrentVersion`.
+
+    Rights: none.
+    """
     values = host.registry.values(CURRENT_VERSION)
     installation = text(values, "InstallationType")
     server = _is_server(values)

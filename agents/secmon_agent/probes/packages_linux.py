@@ -24,6 +24,10 @@ def manager(host: Host) -> Literal["dpkg", "rpm"]:
 
 
 def software(host: Host) -> Software:
+    """Sources: /var/lib/dpkg/status, or rpm's database (`rpm -qa` where its format is an older one).
+
+    Rights: none.
+    """
     if manager(host) == "rpm":
         from secmon_agent.probes import software_rpm
 
@@ -34,6 +38,11 @@ def software(host: Host) -> Software:
 
 
 def patches(host: Host) -> Patches:
+    """Sources: /var/lib/dpkg/status, /var/lib/apt/lists, /etc/apt, /var/log/apt/history.log; rpm's database,
+    /var/cache/dnf, /etc/dnf, /etc/yum.repos.d, /var/lib/dnf/history.sqlite.
+
+    Rights: none; `last_installed_at` is left out where the package manager's history is closed to the agent.
+    """
     if manager(host) == "rpm":
         from secmon_agent.probes import patches_dnf
 

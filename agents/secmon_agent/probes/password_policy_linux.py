@@ -23,7 +23,10 @@ _NEVER_DAYS: Final = 99999
 
 
 def password_policy(host: Host) -> PasswordPolicy:
-    """Sources: /etc/pam.d, /etc/security/{pwquality,faillock,pwhistory}.conf, /etc/login.defs."""
+    """Sources: /etc/pam.d, /etc/security/{pwquality,faillock,pwhistory}.conf, /etc/login.defs.
+
+    Rights: none.
+    """
     passwords, tries = stack(host, "password"), stack(host, "auth")
     if passwords is None or tries is None:
         raise UnsupportedError("no PAM stack that this agent knows")

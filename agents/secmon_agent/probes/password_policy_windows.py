@@ -17,7 +17,10 @@ _NEVER_DAYS: Final = 99_999
 
 
 def password_policy_windows(host: Host) -> PasswordPolicy:
-    """Source: NetUserModalsGet, levels 0 and 3."""
+    """Source: NetUserModalsGet, levels 0 and 3.
+
+    Rights: none on the machine itself; denied where Windows refuses to tell.
+    """
     return policy_of(local_security(host))
 
 

@@ -49,7 +49,10 @@ _LICENSED: Final = 1
 
 def patches_windows(host: Host) -> Patches:
     """Sources: Windows Update Agent (history, and a search in its own store); registry, `Policies\\…\\WindowsUpdate`,
-    `Auto Update\\Results`, `Component Based Servicing\\Packages`; SoftwareLicensingProduct."""
+    `Auto Update\\Results`, `Component Based Servicing\\Packages`; SoftwareLicensingProduct.
+
+    Rights: none on the machine itself; denied where the Windows Update Agent refuses to tell.
+    """
     said = _said(host)
     policy = update_policy(host)
     pending = [it for it in said.updates if not _is_definition(it)]

@@ -26,7 +26,10 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 def ports_linux(host: Host) -> Ports:
     """Sources: /proc/net/{tcp,tcp6,udp,udp6}, /proc/<pid>/fd. UDP sockets in the ephemeral range are answers awaited,
-    not services."""
+    not services.
+
+    Rights: root, or CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, for `process` of other users; others leave it out.
+    """
     low, high = _ephemeral(host)
     found = [
         (table[:3], row)

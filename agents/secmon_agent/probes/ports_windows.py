@@ -23,7 +23,10 @@ _RPC_PROGRAMS: Final = frozenset({"certsrv.exe", "dfsrs.exe", "dns.exe", "lsass.
 
 
 def ports_windows(host: Host) -> Ports:
-    """Sources: GetExtendedTcpTable and GetExtendedUdpTable, by psutil; service manager."""
+    """Sources: GetExtendedTcpTable and GetExtendedUdpTable, by psutil; service manager.
+
+    Rights: Administrator for `process` and `services` of other users; others leave them out.
+    """
     waiting = [it for it in host.system.sockets() if it.protocol == "tcp" or it.port < _FIRST_EPHEMERAL]
     hosted = _hosted(host)
     return Ports(listening=tuple({_port(it, hosted): None for it in waiting}))

@@ -33,7 +33,10 @@ _ROOT_LOGIN: Final[dict[str, RootLogin]] = {
 
 def remote_access(host: Host) -> RemoteAccess:
     """Sources: /etc/ssh/sshd_config and what it includes, defaults of sshd_config(5); running programs. Match blocks
-    are left aside."""
+    are left aside.
+
+    Rights: root where sshd_config is closed to others (Red Hat's family), and to see others' processes.
+    """
     tools = _tools(host)
     if not any(host.exists(path) for path in _PROGRAMS):
         return RemoteAccess(ssh_installed=False, remote_tools=tools)

@@ -24,7 +24,10 @@ _NETBIOS_OFF: Final = 2
 
 
 def remote_access_windows(host: Host) -> RemoteAccess:
-    """Sources: registry, `Control\\Terminal Server`, `Services`, policies; service manager; running programs."""
+    """Sources: registry, `Control\\Terminal Server`, `Services`, policies; service manager; running programs.
+
+    Rights: none; whether services run is left out without the right to ask the service manager.
+    """
     deny = _overridden(host, _TERMINAL_POLICY, _TERMINAL, "fDenyTSConnections")
     nla = _overridden(host, _TERMINAL_POLICY, rf"{_TERMINAL}\WinStations\RDP-Tcp", "UserAuthentication")
     ssh = [name for name in _SSH_SERVERS if installed(host, name)]

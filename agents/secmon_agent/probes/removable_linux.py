@@ -20,7 +20,10 @@ _NOTHING: Final = ("true", "false")
 
 
 def removable_linux(host: Host) -> RemovableMedia:
-    """Sources: modprobe.d, /proc/cmdline, /sys/module, /lib/modules; installed programs."""
+    """Sources: modprobe.d, /proc/cmdline, /sys/module, /lib/modules; installed programs.
+
+    Rights: none.
+    """
     if container(host):
         raise AbsentError("a container sees no stick")
     refusals = read_refusals(host)

@@ -40,7 +40,10 @@ _MAX_CHARS: Final = 64
 
 
 def removable_windows(host: Host) -> RemovableMedia:
-    """Sources: registry, `Services\\USBSTOR`, `Services\\UASPStor`, `Policies\\Microsoft\\Windows`, `Enum\\USBSTOR`."""
+    """Sources: registry, `Services\\USBSTOR`, `Services\\UASPStor`, `Policies\\Microsoft\\Windows`, `Enum\\USBSTOR`.
+
+    Rights: LocalSystem for `first_seen_at` of devices, which others leave out.
+    """
     return RemovableMedia(
         usb_storage=_starts(host, "USBSTOR"),
         uas=_starts(host, "UASPStor"),

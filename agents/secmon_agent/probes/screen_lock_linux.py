@@ -26,8 +26,10 @@ _DEFAULTS: Final = {
 
 def screen_lock(host: Host) -> ScreenLock:
     """Sources: dconf system databases (/etc/dconf/db/*.d), schema overrides. Settings that are not locked are what a
-    new
-    account begins with."""
+    new account begins with.
+
+    Rights: none.
+    """
     sessions = [name for folder in _SESSIONS for name in host.listdir(folder) if name.endswith(".desktop")]
     if not sessions:
         raise AbsentError("no graphical session is installed")

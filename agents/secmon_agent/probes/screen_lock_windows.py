@@ -31,8 +31,11 @@ class _Lock(Struct, frozen=True, kw_only=True):
 
 
 def screen_lock_windows(host: Host) -> ScreenLock:
-    """Sources: registry, InactivityTimeoutSecs; for each loaded profile the screen saver of the policy, else its
-    own."""
+    """Sources: registry, InactivityTimeoutSecs; for each loaded profile the screen saver of the policy, else its own.
+
+    Rights: LocalSystem or Administrator for the profiles of others who are logged on; undetermined without, unless
+    a limit for the whole machine is set.
+    """
     limit = number(values_if_any(host, SYSTEM_POLICIES), "InactivityTimeoutSecs") or 0
     grace = _seconds(lookup(values_if_any(host, _WINLOGON), "ScreenSaverGracePeriod")) or 0
     people = [sid for sid in subkeys_if_any(host, HKU) if _PERSON.fullmatch(sid)]

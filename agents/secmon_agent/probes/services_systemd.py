@@ -17,7 +17,11 @@ _SLICE: Final = "/system.slice"
 
 
 def services(host: Host) -> Services:
-    """Where systemd is installed but did not start this machine (a container), `running` stays undetermined."""
+    """Sources: systemd's unit folders, /sys/fs/cgroup, /etc/passwd. Where systemd is installed but did not start this
+    machine (a container), `running` stays undetermined.
+
+    Rights: none.
+    """
     if not systemd.installed(host):
         raise AbsentError("no systemd on this machine")
     running, people = running_units(host), person_ids(host)

@@ -25,6 +25,10 @@ _USER_INSTANCE: Final = 0x80
 
 
 def services_windows(host: Host) -> Services:
+    """Sources: registry, `CurrentControlSet\\Services`; service manager.
+
+    Rights: none; `running` is left out without the right to ask the service manager.
+    """
     running = running_services(host)
     found = (_service(host, name, running) for name in host.registry.subkeys(KEY))
     return Services(manager="windows", services=tuple(service for service in found if service is not None))

@@ -26,7 +26,10 @@ _MAX_CHARS: Final = 200
 
 def software_windows(host: Host) -> Software:
     """Sources: registry, `Uninstall` of the machine (64 and 32 bit) and of the users who are logged on,
-    `Office\\ClickToRun\\Configuration`, `EdgeUpdate\\Clients`, `Google\\Update\\Clients`, `Mozilla Firefox`."""
+    `Office\\ClickToRun\\Configuration`, `EdgeUpdate\\Clients`, `Google\\Update\\Clients`, `Mozilla Firefox`.
+
+    Rights: LocalSystem or Administrator for the programs of others who are logged on; others see their own.
+    """
     people = loaded_hives(host)
     found: dict[Package, None] = {}
     for source, root in _roots(people):

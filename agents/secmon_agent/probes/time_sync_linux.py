@@ -25,7 +25,10 @@ _NTP: Final = ("/etc/ntpsec/ntp.conf", "/etc/ntp.conf")
 
 
 def time_sync(host: Host) -> TimeSync:
-    """Sources: running programs, chrony.conf, ntp.conf, timesyncd.conf, adjtimex. A container has its host's clock."""
+    """Sources: running programs, chrony.conf, ntp.conf, timesyncd.conf, adjtimex. A container has its host's clock.
+
+    Rights: none; whether a client runs is left out where others' processes are hidden.
+    """
     running, client = _client(host)
     return TimeSync(
         client=client,

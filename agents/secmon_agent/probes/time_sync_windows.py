@@ -24,7 +24,10 @@ _METHODS: Final[Mapping[str, Literal["domain", "servers", "both", "none"]]] = {
 
 
 def time_sync_windows(host: Host) -> TimeSync:
-    """Sources: registry, `W32Time\\Parameters` and its policy; service manager."""
+    """Sources: registry, `W32Time\\Parameters` and its policy; service manager.
+
+    Rights: none; `running` is left out without the right to ask the service manager.
+    """
     own, policy = values_if_any(host, _OWN), values_if_any(host, _POLICY)
     if not own:
         raise UnsupportedError("Windows' own time service is not installed, and no other is known here")

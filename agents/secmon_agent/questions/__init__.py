@@ -19,6 +19,7 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "esu": "secmon_agent.questions.esu",
     "firewall": "secmon_agent.questions.firewall",
     "local_security": "secmon_agent.questions.local_security",
+    "smbios": "secmon_agent.questions.smbios",
     "tpm": "secmon_agent.questions.tpm",
     "wua": "secmon_agent.questions.wua",
 }

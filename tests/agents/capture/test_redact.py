@@ -176,6 +176,12 @@ def test_what_windows_made_up_for_a_serial_number_is_still_none(instance: str, e
     assert bool(serial_of(new)) is has_serial
 
 
+def test_the_serial_number_that_the_firmware_answered_goes_from_everywhere() -> None:
+    tape = Tape()
+    tape.answers["smbios"] = b'{"status":"ok","value":{"serial":"R9X00123","chassis":10}}'
+    assert Redactor(learn(tape)).text("PC-R9X00123") == "PC-SERIAL1"
+
+
 def test_a_common_word_is_no_name() -> None:
     assert (
         learn(Tape(), Own(persons=("admin", "user"), hosts=("server",), serials=("To be filled by O.E.M.", "0"))) == []
