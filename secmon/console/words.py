@@ -212,7 +212,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "cover_exception": _("例外措置", "exception"),
     "cover_dispute": _("誤検知として見直し中", "disputed"),
     "acknowledged": _("確認済み", "acknowledged"),
-    "owner": _("担当", "Owner"),
+    "assigned": _("担当", "Owner"),
     # sign-in and errors
     "signed_out_title": _("サインインが必要です", "Please sign in"),
     "signed_out_intro": _(
