@@ -256,11 +256,10 @@ def _check_values(kind: Kind, wanted: Kind) -> None:
 
 def _filtering(of: Run, variable: str, body: Run) -> Run:
     def run(frame: Frame) -> object:
-        inner = Frame({**frame.names}, frame.around)
         kept = []
         for element in of(frame):  # type: ignore[attr-defined]  # a list, by its kind
-            inner.names[variable] = element
-            if body(inner):
+            frame.names[variable] = element  # a name that nothing outside `body` can say
+            if body(frame):
                 kept.append(element)
         return kept
 
@@ -271,12 +270,11 @@ def _deciding(of: Run, variable: str, body: Run, *, decided_by: bool) -> Run:
     """`exists` is decided by one true, `all` by one false; without one, an element without an answer leaves none."""
 
     def run(frame: Frame) -> object:
-        inner = Frame({**frame.names}, frame.around)
         undetermined: UndeterminedError | None = None
         for element in of(frame):  # type: ignore[attr-defined]  # a list, by its kind
-            inner.names[variable] = element
+            frame.names[variable] = element
             try:
-                if body(inner) is decided_by:
+                if body(frame) is decided_by:
                     return decided_by
             except UndeterminedError as error:
                 undetermined = undetermined or error

@@ -32,7 +32,7 @@ FAILING = {
         software.remote-control software.rpa software.vpn support.dotnet support.java support.libreoffice support.nodejs
         support.office support.os support.postgresql support.python support.sql-server
         """,
-    "windows-11-ja": "network.proxy-detection patch.windows-updates software.browser-of-one-person support.browsers",
+    "windows-11-ja": "patch.windows-updates software.browser-of-one-person support.browsers",
     "windows-server-2019-ja": "boot.secure-boot",
 }
 
