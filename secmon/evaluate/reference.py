@@ -73,7 +73,14 @@ def _ours(condition: Condition, frame: Frame) -> object:
         answer = condition.run(frame)
     except UndeterminedError:
         return UNDETERMINED
-    return list(answer) if isinstance(answer, tuple) else answer
+    return _as_lists(answer)
+
+
+def _as_lists(value: object) -> object:
+    """Lists of facts are tuples with us and lists with the library, at every depth."""
+    if isinstance(value, (list, tuple)):
+        return [_as_lists(inner) for inner in value]
+    return {name: _as_lists(inner) for name, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _theirs(condition: Condition, frame: Frame) -> object:
