@@ -63,6 +63,8 @@ FAILS: dict[str, tuple[str, str]] = {
     "password.windows-forced-change": ("windows-10-neglected-ja", "internet"),
     "password.windows-history": ("windows-10-neglected-ja", "internet"),
     "password.windows-lockout-duration": ("windows-10-neglected-ja", "internet"),
+    "patch.windows-automatic": ("windows-10-neglected-ja", "internet"),
+    "patch.windows-wsus-in-closed-zone": ("windows-10-neglected-ja", "mynumber"),
     "removable_media.windows-autoplay": ("windows-10-neglected-ja", "internet"),
     "removable_media.windows-autorun": ("windows-10-neglected-ja", "internet"),
     "removable_media.windows-execute": ("windows-10-neglected-ja", "internet"),
