@@ -44,7 +44,8 @@ def check_hosts(view: View) -> Iterator[Metric]:
     for check in checks:
         for zone in view.fleet.zones:
             for rank, status in enumerate(STATUSES):
-                metric.add_metric((check, zone, status), counts[check, zone, rank])
+                if status != "excepted" or counts[check, zone, rank]:
+                    metric.add_metric((check, zone, status), counts[check, zone, rank])
     yield metric
 
 
@@ -65,7 +66,7 @@ def area_hosts(view: View) -> Iterator[Metric]:
     for area in sorted(members):
         for place in view.fleet.places:
             for rank, status in enumerate(STATUSES):
-                if status != "excepted" or counts[area, place, rank]:  # rare; a zero for each place would be many
+                if status != "excepted" or counts[area, place, rank]:  # rare, unlike the others
                     metric.add_metric((area, *place, status), counts[area, place, rank])
     yield metric
 
