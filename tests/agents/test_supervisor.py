@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess  # noqa: TID251 - the processes looked at here are real ones
 import sys
@@ -86,6 +87,8 @@ def test_it_takes_a_turn_behind_others_and_within_limits(desk: Desk, silence: Si
         assert silence.reached.wait(30)
         [turn] = process.children()
         assert turn.nice() == min(19, psutil.Process().nice() + 10)
+        if os.uname().machine in ("x86_64", "aarch64"):
+            assert turn.ionice().ioclass == psutil.IOPRIO_CLASS_IDLE
         assert turn.rlimit(psutil.RLIMIT_CPU)[0] == limits.MAX_TURN_CPU_S
         assert turn.rlimit(psutil.RLIMIT_DATA)[0] == limits.MAX_TURN_MEMORY_BYTES
         assert process.nice() == psutil.Process().nice()

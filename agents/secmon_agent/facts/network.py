@@ -23,7 +23,8 @@ class ListeningPort(Fact, frozen=True, kw_only=True):
     process: str | UnsetType = UNSET
     """Name of the program; undetermined without the right to see other users' processes."""
     services: tuple[str, ...] | UnsetType = UNSET
-    """Windows: services that this very process hosts; one of them listens."""
+    """Windows: services that this very process hosts; one of them listens. Linux: the systemd unit that the process
+    belongs to; a unit for one connection is told by its template (`sshd@.service`)."""
     last_port: int | UnsetType = UNSET
     """Windows: the port is one of the dynamic range from `port` to this; RPC services take another at each start."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET, Struct
 
 from secmon_agent.facts import ListeningPort, Ports, Reach
 from secmon_agent.host import Host
-from secmon_agent.probes.processes_linux import socket_owners
+from secmon_agent.probes.processes_linux import Owner, socket_owners
+from secmon_agent.probes.services_systemd import unit_of
 
 _TABLES: Final = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
 """Tables of /proc/net, and the state of a socket that waits: LISTEN, or unconnected."""
@@ -25,10 +27,11 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 def ports_linux(host: Host) -> Ports:
-    """Sources: /proc/net/{tcp,tcp6,udp,udp6}, /proc/<pid>/fd. UDP sockets in the ephemeral range are answers awaited,
-    not services.
+    """Sources: /proc/net/{tcp,tcp6,udp,udp6}, /proc/<pid>/fd, /proc/<pid>/cgroup. UDP sockets in the ephemeral range
+    are answers awaited, not services.
 
-    Rights: root, or CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, for `process` of other users; others leave it out.
+    Rights: root, or CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, for `process` and `services` of other users; others leave
+    them out.
     """
     low, high = _ephemeral(host)
     found = [
@@ -38,19 +41,23 @@ def ports_linux(host: Host) -> Ports:
         if table[:3] == "tcp" or not low <= row.port <= high
     ]
     owners = socket_owners(host, {row.inode for _, row in found} - {0})
+    units = {pid: unit_of(host, pid) for pid in {owner.pid for owner in owners.values()}}
     return Ports(
         listening=tuple(
-            {
-                ListeningPort(
-                    protocol="tcp" if protocol == "tcp" else "udp",
-                    address=row.address,
-                    port=row.port,
-                    reach=reach(row.address),
-                    process=owners.get(row.inode, UNSET),
-                ): None
-                for protocol, row in found
-            }
+            {_port(protocol, row, owners.get(row.inode), units): None for protocol, row in found},
         )
+    )
+
+
+def _port(protocol: str, row: Waiting, owner: Owner | None, units: Mapping[int, str | None]) -> ListeningPort:
+    unit = units[owner.pid] if owner else None
+    return ListeningPort(
+        protocol="tcp" if protocol == "tcp" else "udp",
+        address=row.address,
+        port=row.port,
+        reach=reach(row.address),
+        process=owner.program if owner else UNSET,
+        services=(unit,) if unit else UNSET,
     )
 
 

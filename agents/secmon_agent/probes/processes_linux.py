@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from secmon_agent.host import Host
 
 _PLACES: Final = "ports.places"
+
+
+class Owner(NamedTuple):
+    """The process that holds a socket."""
+
+    program: str
+    pid: int
 
 
 def runs(host: Host, program: str) -> bool | None:
@@ -28,8 +35,8 @@ def _names(host: Host) -> frozenset[str]:
     return host.once("processes", lambda: frozenset(_name(host, pid) for pid in _pids(host)))
 
 
-def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:
-    """Program that holds each socket, as far as this agent may see. A socket that pid 1 opened for another goes to
+def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, Owner]:
+    """Process that holds each socket, as far as this agent may see. A socket that pid 1 opened for another goes to
     the other. Where a socket was held in an earlier cycle is looked at first: to look everywhere costs the most of all
     probes."""
     remembered = _remembered(host)
@@ -38,8 +45,8 @@ def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:
         places |= _search(host, inodes - places.keys())
     if places != remembered:
         host.memory.put(_PLACES, msgspec.msgpack.encode(places))
-    names = {inode: _name(host, _pid(place)) for inode, place in places.items()}
-    return {inode: name for inode, name in names.items() if name}
+    owners = {inode: Owner(_name(host, _pid(place)), _pid(place)) for inode, place in places.items()}
+    return {inode: owner for inode, owner in owners.items() if owner.program}
 
 
 def _search(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,10 @@ from secmon_agent.probes.accounts_linux import person_ids
 
 _HIERARCHIES: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
 _SLICE: Final = "/system.slice"
+_GROUP: Final = re.compile(
+    r"^\d+:(?:name=systemd)?:/system\.slice/(?:[^/\n]+\.slice/)*([^/\n]+\.service)(?:/|$)", re.MULTILINE
+)
+"""A line of cgroups(7): what systemd runs for the system, not for a person."""
 
 
 def services(host: Host) -> Services:
@@ -28,13 +33,13 @@ def services(host: Host) -> Services:
     return Services(
         manager="systemd",
         services=tuple(
-            Service(name=_impersonal(unit.name, people), start=unit.start, running=_running(unit, running))
+            Service(name=impersonal(unit.name, people), start=unit.start, running=_running(unit, running))
             for unit in systemd.units(host)
         ),
     )
 
 
-def _impersonal(name: str, people: Mapping[str, int]) -> str:
+def impersonal(name: str, people: Mapping[str, int]) -> str:
     """A unit that is made for a person (`syncthing@hanako.service`) bears the uid instead."""
     template, at, rest = name.partition("@")
     instance, _, suffix = rest.rpartition(".")
@@ -46,6 +51,20 @@ def running_units(host: Host) -> frozenset[str] | None:
     if not systemd.booted(host):
         return None
     return host.once("systemd.running", lambda: frozenset(_populated(host)))
+
+
+def unit_of(host: Host, pid: int) -> str | None:
+    """Service in whose control group a process is; None for a person's programs, containers, and what is hidden. Of an
+    instance that nobody enabled, such as one for each connection, the template."""
+    try:
+        found = _GROUP.search(host.text_if_any(f"/proc/{pid}/cgroup") or "")
+    except OSError:
+        return None
+    if found is None:
+        return None
+    name = found[1]
+    steady = "@" not in name or name in systemd.wanted_units(host)
+    return impersonal(name if steady else re.sub(r"@.*(?=\.service)", "@", name), person_ids(host))
 
 
 def _running(unit: systemd.Unit, running: frozenset[str] | None) -> bool | UnsetType:

@@ -22,6 +22,7 @@ from secmon_agent.host import Host
 from secmon_agent.memory import DictMemory
 from secmon_agent.probes.ports_linux import parse_table, ports_linux, reach
 from secmon_agent.probes.processes_linux import socket_owners
+from secmon_agent.probes.services_systemd import unit_of
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="asks a running Linux")
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -87,7 +88,7 @@ def test_an_owner_from_an_earlier_cycle_counts_only_while_it_holds_the_socket(ma
     def owner(*places: str) -> dict[int, str]:
         files = {f"/proc/{pid}/comm": f"{name}\n" for pid, name in names.items()}
         host = make_host(files, memory, links={f"/proc/{place}": "socket:[77]" for place in places})
-        return socket_owners(host, {77})
+        return {inode: it.program for inode, it in socket_owners(host, {77}).items()}
 
     assert owner("1/fd/5") == {77: "systemd"}
     assert owner("1/fd/5", "20/fd/3") == {77: "cupsd"}
@@ -101,9 +102,39 @@ def test_it_looks_everywhere_only_for_sockets_it_has_not_met(
 ) -> None:
     links = {"/proc/20/fd/3": "socket:[77]", "/proc/30/fd/4": "pipe:[1]"}
     host = make_host({"/proc/20/comm": "cupsd\n", "/proc/30/comm": "x\n"}, links=links)
-    assert socket_owners(host, {77}) == {77: "cupsd"}
+    assert socket_owners(host, {77}) == {77: ("cupsd", 20)}
     monkeypatch.setattr(host.files, "listdir", lambda name: pytest.fail(f"looked into {name}"))
-    assert socket_owners(host, {77}) == {77: "cupsd"}
+    assert socket_owners(host, {77}) == {77: ("cupsd", 20)}
+
+
+GROUPS = {
+    "0::/system.slice/ssh.service\n": "ssh.service",
+    "12:pids:/system.slice/x.service\n1:name=systemd:/system.slice/cups.service\n0::/\n": "cups.service",
+    "0::/system.slice/system-postgresql.slice/postgresql@15-main.service\n": "postgresql@15-main.service",
+    "0::/system.slice/system-sshd.slice/sshd@7-192.0.2.1:22-192.0.2.9:4711.service\n": "sshd@.service",
+    "0::/system.slice/system-syncthing.slice/syncthing@hanako.service\n": "syncthing@uid:1000.service",
+    "0::/system.slice/snapd.service/child\n": "snapd.service",
+    "0::/user.slice/user-1000.slice/user@1000.service/app.slice/tool.service\n": None,
+    "0::/system.slice/docker-0123abcd.scope\n": None,
+    "0::/init.scope\n": None,
+    "0::/\n": None,
+}
+
+
+@pytest.mark.parametrize(("text", "unit"), GROUPS.items())
+def test_it_names_the_service_that_a_process_belongs_to(
+    make_host: Callable[..., Host], text: str, unit: str | None
+) -> None:
+    wanted = "/etc/systemd/system/multi-user.target.wants"
+    people = "hanako:x:1000:1000::/home/hanako:/bin/sh\n"
+    names = ("postgresql@15-main.service", "syncthing@hanako.service")
+    links = {f"{wanted}/{name}": "/usr/lib/systemd/system/x@.service" for name in names}
+    assert unit_of(make_host({"/proc/7/cgroup": text, "/etc/passwd": people}, links=links), 7) == unit
+
+
+def test_a_process_without_a_visible_group_has_no_service(make_host: Callable[..., Host]) -> None:
+    assert unit_of(make_host({"/proc/7/cgroup": ""}, denied=["/proc/7/cgroup"]), 7) is None
+    assert unit_of(make_host({}), 7) is None
 
 
 @linux
