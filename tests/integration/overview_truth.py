@@ -93,7 +93,8 @@ class Truth:
 
     def areas(self) -> Values:
         checks = self.office.rules.checks.values()
-        counts = Counter[tuple[str, ...]]({(check.area, status): 0 for check in checks for status in WORST_FIRST})
+        always = [status for status in WORST_FIRST if status != "excepted"]  # which shows only where there are any
+        counts = Counter[tuple[str, ...]]({(check.area, status): 0 for check in checks for status in always})
         for host in self.chosen:
             answers = dict(self.db.execute(_ANSWERS, (host,)).fetchall())
             areas: dict[str, set[str]] = {}
