@@ -131,9 +131,10 @@ def _measured() -> Iterator[Figure | Note]:
                 measure=f"{what}, {how}, that its core has time for", subject="secmon", value=run.allowed, unit="/s",
                 at_least=1200.0,
             )  # fmt: skip
+            busy = min(1.0, run.driver_cpu_s / run.seconds)
             yield Note(
-                text=f"with a new TLS connection for each, the driver's own processor spent "
-                f"{run.driver_cpu_s / run.seconds:.0%} of its time on their handshakes; at 100% it is the limit"
+                text=f"with a new TLS connection for each, the driver's own processor spent {busy:.0%} of its time on "
+                "its side of the handshakes; at 100% it is the limit"
             )
         if run.refused:
             yield Note(text=f"{run.refused} of {len(run.took)} {what} were refused: the figure does not count")
