@@ -31,6 +31,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     spool_max_bytes: Annotated[int, Meta(ge=2 * MAX_WIRE_BYTES)] = 32 << 20
     spool_max_days: Annotated[float, Meta(gt=0)] = 30.0
     """Days at work: neither a clock that is set nor a pause of this machine makes a report older."""
+    battery_percent: Annotated[int, Meta(ge=0, le=100)] = 20
+    """While the machine runs on its battery with less than this left, the resident agent puts a scan off, for at most
+    six hours; 0 never."""
 
 
 def default_config_file() -> Path:

@@ -22,6 +22,8 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The collector asked for data."""
     forked: bool = False
     """The collector knows the stream otherwise; a new one has been drawn."""
+    paused: str = ""
+    """Why nothing was looked at this time."""
     enrolled: str = ""
     """Address of the collector that took this machine in just before."""
 
@@ -30,7 +32,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
         parts = [f"{number} {what}" for number, what in self._others() if number]
         if parts or self.delivered or not self.trouble:
             parts.insert(0, f"{self.delivered} delivered")
-        line = ": ".join(part for part in (", ".join(parts), self.trouble) if part)
+        line = ": ".join(part for part in (", ".join(parts), self.trouble or self.paused) if part)
         return f"{ENROLLED}{self.enrolled}; {line}" if self.enrolled else line
 
     def _others(self) -> list[tuple[int, str]]:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from secmon_agent import identity, keys, limits, session
+from secmon_agent import battery, identity, keys, limits, session
 from secmon_agent.agent import open_agent
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError, printable
@@ -57,8 +57,12 @@ def _taken(settings: Config, folder: Path, what: str) -> Turn:
         outcome = Outcome(trouble=session.pending_line(answer), retry_after_s=ASK_AGAIN_S)
         return Turn(outcome=outcome, interval_s=settings.interval_s)
     agent = open_agent(folder, settings, keys.load(folder), identity.load(folder))
+    paused = battery.waits(settings, folder) if what != "deliver" else ""
     try:
-        outcome = agent.drain() if what == "deliver" else agent.cycle(deliver=what == "cycle")
+        if paused:
+            outcome = replace(agent.drain(), paused=paused) if what == "cycle" else Outcome(paused=paused)
+        else:
+            outcome = agent.drain() if what == "deliver" else agent.cycle(deliver=what == "cycle")
     except AgentError as error:
         return _failed(error, agent.interval_s)
     if answer is not None:

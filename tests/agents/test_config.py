@@ -19,10 +19,11 @@ def test_it_reads_every_setting() -> None:
     timeout_s = 5
     spool_max_bytes = 3_000_000
     spool_max_days = 7
+    battery_percent = 30
     """
     read = config.parse(text, "agent.toml")
     assert [getattr(read, name) for name in read.__struct_fields__] == [
-        "/srv/agent", 900, "http://proxy.example:8080", "/etc/ca.pem", 5.0, 3_000_000, 7.0,
+        "/srv/agent", 900, "http://proxy.example:8080", "/etc/ca.pem", 5.0, 3_000_000, 7.0, 30,
     ]  # fmt: skip
     assert set(read.__struct_fields__) == {line.split()[0] for line in text.strip().splitlines()}
 
