@@ -21,7 +21,7 @@ FAILING = {
         hardening.address-randomization hardening.core-dumps hardening.kernel-addresses hardening.kernel-messages
         hardening.privileged-dumps hardening.process-inspection hardening.protected-files hardening.protected-links
         hardening.unprivileged-bpf logging.audit logging.persistent network.broadcast-ping network.forwarding
-        network.redirects network.source-routing network.syn-cookies password.hash-algorithm password.lockout
+        network.source-routing network.syn-cookies password.hash-algorithm password.lockout
         password.min-length patch.automatic patch.lists-stale patch.security-archive ports.exposed-consoles
         ports.exposed-containers ports.exposed-discovery ports.exposed-high-risk ports.exposed-mail ports.exposed-nfs
         ports.exposed-printing ports.exposed-snmp support.os
