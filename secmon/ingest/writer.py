@@ -26,8 +26,8 @@ from secmon_agent import wire
 
 MAX_BATCH = 256
 RETRY_AFTER_S = 15
-GATHER_S, GATHER_TURNS = 0.005, 4
-"""While reports come thick, wait for more before a commit as long as more come; a lone one is committed at once."""
+GATHER_S = 0.005
+"""While reports come thick, wait this long for more before the next commit; a lone report is committed at once."""
 _LABELS = {"late": "repeated"}
 log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class Writer:
             first = self._queue.get()
             if first is None:
                 return
-            if busy:
-                self._gather()
+            if busy and self._queue.qsize() < MAX_BATCH:
+                time.sleep(GATHER_S)
             batch = [first]
             while len(batch) < MAX_BATCH:
                 try:
@@ -107,15 +107,6 @@ class Writer:
             except Exception:
                 log.exception("reports could not be answered")
                 self._settle([(each, Refused("busy", 503)) for each in batch])
-
-    def _gather(self) -> None:
-        """A commit costs as much as a dozen heartbeats, however many it carries."""
-        waiting = 0
-        for _ in range(GATHER_TURNS):
-            before, waiting = waiting, self._queue.qsize()
-            if waiting >= MAX_BATCH or 0 < waiting == before:
-                return
-            time.sleep(GATHER_S)
 
     def _store(self, batch: list[Waiting]) -> list[Outcome]:
         applier = Applier(self._rules.current, self._config, self._runtime.evaluation_duration.observe)
