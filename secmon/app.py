@@ -28,6 +28,7 @@ from secmon.errors import UsageError
 from secmon.ingest.admission import KeyRing
 from secmon.ingest.enrollment import Enrollment
 from secmon.ingest.listener import Listener
+from secmon.ingest.rotation import Rotations
 from secmon.ingest.server import IngestListener
 from secmon.ingest.writer import Writer
 from secmon.metrics.exposition import Exposition
@@ -213,6 +214,7 @@ class Collector:
             keys=KeyRing(self.database),
             writer=self._writer,
             enrollment=Enrollment(self.database, self.config, self.identity),
+            rotations=Rotations(self.database),
             runtime=self.runtime,
             ca_der=self.certificates.ca_der,
             clock=self.clock,

@@ -252,6 +252,9 @@ def _add_agents(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     revoke.add_argument("host")
     revoke.add_argument("--reason", default="revoked by the administrator")
     revoke.set_defaults(handler="machines.agent_revoke")
+    rotate = agent.add_parser("rotate", parents=[shared], help="have a machine's agent change its key")
+    rotate.add_argument("agent", metavar="KEY_OR_HOST", help="a machine, or a key as `secmon-agent status` prints it")
+    rotate.set_defaults(handler="machines.agent_rotate")
 
 
 def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:

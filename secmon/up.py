@@ -126,7 +126,7 @@ def _own_host(collector: Collector) -> UUID | None:
     where = agent_identity.load(collector.config.folder / "agent")
     if where is None:
         return None
-    key = keys.load(collector.config.folder / "agent")
+    key = keys.present(collector.config.folder / "agent")
     if key is None:
         return None
     with collector.database.read() as connection:

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, clone, identity, keys, machine, report, state, transport, wire
+from secmon_agent import __version__, clone, identity, keys, machine, report, rotation, state, transport, wire
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, StorageError
 from secmon_agent.identity import Identity
@@ -40,19 +40,23 @@ class Agent:
         """`interval_s` where something else decides how often this runs, whatever the collector says."""
         self._state_dir = state_dir
         self._config = config
+        self._collect = collect
+        self._timer_s = interval_s
+        self._asked = self._introduced = False
+        self._go_by(key, where)
+        self._spool.prepare()
+        self._state = state.load(state_dir) or self._remember(state.new_state())
+
+    def _go_by(self, key: SigningKey, where: Identity) -> None:
         self._key = key
         self._key_id = wire.key_id(bytes(key.verify_key))
         self._where = where
-        self._collect = collect
-        self._timer_s = interval_s
         self._spool = Spool(
-            state_dir,
+            self._state_dir,
             bytes(key.verify_key),
-            max_bytes=config.spool_max_bytes,
-            max_age_s=config.spool_max_days * DAY_S,
+            max_bytes=self._config.spool_max_bytes,
+            max_age_s=self._config.spool_max_days * DAY_S,
         )
-        self._spool.prepare()
-        self._state = state.load(state_dir) or self._remember(state.new_state())
 
     @property
     def interval_s(self) -> int:
@@ -69,7 +73,7 @@ class Agent:
                 sections = report.within_limits(self._state, self._collect())
             last = self._report(sections, deliver=True)
             total = both(total, last)
-        return total
+        return self._renewed(total)
 
     def _report(self, sections: Sections, *, deliver: bool) -> Outcome:
         """A full disk does not keep what already waits from leaving."""
@@ -77,10 +81,10 @@ class Agent:
             self._enqueue(sections)
         except StorageError:
             if deliver:
-                self.drain()
+                self._hand_all_over()
             raise
         stored = Outcome(dropped=self._spool.trim(self.interval_s), waiting=len(self._spool.names()))
-        return both(stored, self.drain()) if deliver else stored
+        return both(stored, self._hand_all_over()) if deliver else stored
 
     def _enqueue(self, sections: Sections) -> None:
         if not self._spool.names() and self._state.unsettled:
@@ -111,13 +115,10 @@ class Agent:
 
     def drain(self) -> Outcome:
         """Hand over what waits until it is empty or something is in the way."""
-        collector = transport.Collector(
-            self._where.host,
-            self._where.port,
-            identity.trusted(self._config, self._where),
-            proxy=self._config.proxy,
-            timeout_s=self._config.timeout_s,
-        )
+        return self._renewed(self._hand_all_over())
+
+    def _hand_all_over(self) -> Outcome:
+        collector = self._collector()
         total = Outcome()
         try:
             for name, body, message in self._spool.reports():
@@ -130,8 +131,42 @@ class Agent:
             collector.close()
         return replace(total, waiting=len(self._spool.names()))
 
+    def _collector(self) -> transport.Collector:
+        return transport.Collector(
+            self._where.host,
+            self._where.port,
+            identity.trusted(self._config, self._where),
+            proxy=self._config.proxy,
+            timeout_s=self._config.timeout_s,
+        )
+
+    def _renewed(self, outcome: Outcome) -> Outcome:
+        """Change the key where that is due and all that the present one signed has arrived."""
+        if outcome.trouble or outcome.waiting or not outcome.delivered:
+            return outcome
+        if not rotation.is_due(self._where, self._state, asked=self._asked):
+            return outcome
+        collector = self._collector()
+        try:
+            where, key = rotation.rotate(self._state_dir, collector, self._key, self._where, self._state)
+        except rotation.RefusedError as error:
+            now = self._state.last_ack_at
+            self._remember(replace(self._state, rotate_after=None if now is None else now + rotation.PAUSE))
+            return replace(outcome, unchanged=str(error))
+        except AgentError as error:
+            return replace(outcome, unchanged=str(error))
+        finally:
+            collector.close()
+        self._asked = False
+        self._go_by(key, where)
+        return replace(outcome, renewed=1)
+
     def _hand_over(self, collector: transport.Collector, name: str, body: bytes, message: wire.Report) -> Outcome:
         reply = collector.post("/v1/reports", body, self._key_id)
+        if reply.status == 401 and not self._introduced and reply.is_problem("unknown-key"):
+            self._introduced = True
+            if rotation.introduce(self._state_dir, collector, self._key):
+                reply = collector.post("/v1/reports", body, self._key_id)
         if reply.status == 200:
             return self._acknowledged(name, message, reply)
         if reply.status == 409 and reply.is_problem("fork"):
@@ -164,6 +199,7 @@ class Agent:
         settled = replace(
             report.settle(self._state, message, ack), offset_s=transport.clock_offset_s(ack.server_time, reply.at_s)
         )
+        self._asked = ack.rotate
         wanted = bool(ack.want) or ack.generation != self._state.generation
         self._remember(settled)
         return Outcome(delivered=1, wanted=wanted)

@@ -258,7 +258,7 @@ def _status(options: Namespace) -> int:
     from secmon_agent.spool import Spool
 
     settings, state_dir = session.opened(*_named(options))
-    key, where, known = keys.load(state_dir), identity.load(state_dir), state.peek(state_dir)
+    key, where, known = keys.present(state_dir), identity.load(state_dir), state.peek(state_dir)
     if where is None and invited.waits(state_dir):
         _say("enrollment: its string waits until the collector can be reached")
         return 0
@@ -268,7 +268,8 @@ def _status(options: Namespace) -> int:
     acked = None if known is None else known.last_ack_at
     _say(f"collector: {where.address}")
     _say(f"enrollment: {where.status}" + (f" ({where.reason})" if where.reason else ""))
-    _say(f"key: {wire.key_id(bytes(key.verify_key)).hex()}")
+    since = where.key_since or where.enrolled_at
+    _say(f"key: {wire.key_id(bytes(key.verify_key)).hex()}" + (f" (since {since:%Y-%m-%d})" if since else ""))
     _say(f"last acknowledgement: {'never' if acked is None else acked.isoformat()}")
     _say(f"spool: {len(spool.names())} reports, {spool.size_bytes()} bytes")
     _say(f"refused by the collector: {spool.rejected()}")

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
-from secmon_agent import __version__, clone, facts, identity, keys, machine, state, transport, wire
+from secmon_agent import __version__, clone, durable, facts, identity, keys, machine, state, transport, wire
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, printable
 from secmon_agent.identity import Identity
@@ -38,6 +38,7 @@ def enroll(
     state_dir: Path, config: Config, invitation: Invitation, host: facts.Host, asset_number: str = ""
 ) -> Identity:
     """Enroll this machine, or ask again, over a locked state folder. Raises AgentError with what to do."""
+    keys.settle(state_dir)
     clone.settle(state_dir)
     key = keys.load_or_create(state_dir)
     current = identity.undamaged(state_dir)
@@ -93,9 +94,12 @@ def ask(state_dir: Path, config: Config, waiting: Identity, key: SigningKey, hos
         collector_id=answer.collector_id,
         key_id=wire.key_id(bytes(key.verify_key)),
         enrolled_at=datetime.now(UTC).replace(microsecond=0) if enrolled else None,
+        key_since=answer.server_time if enrolled else None,
     )
     if enrolled:
         _begin(state_dir, answer, reply.at_s)
+        for name in (keys.NEXT_FILE, keys.ROTATION_FILE):
+            durable.remove(state_dir / name)
     identity.save(state_dir, result)
     return result
 

@@ -25,6 +25,7 @@ def generalize(state_dir: Path, laid: Invitation | None) -> bool:
     Without `laid` a string that waits already stays. The string is not protected as others are: Windows would protect
     it for this machine, and a copy that `sysprep` has changed could not read it. The folder's rights guard it.
     """
+    keys.settle(state_dir)  # which is the key must be sure before it goes
     durable.remove(state_dir / keys.KEY_FILE)
     for path in sorted(state_dir.glob(_KEYS)):
         durable.remove(path)

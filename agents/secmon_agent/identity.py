@@ -32,8 +32,10 @@ class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it is pending."""
     collector_id: bytes = b""
     key_id: bytes = b""
-    """Of the key that was enrolled; empty where an earlier version enrolled."""
+    """Of the key that was enrolled, or that followed it; empty where an earlier version enrolled."""
     enrolled_at: datetime | None = None
+    key_since: datetime | None = None
+    """When the collector took this key, by its clock; None where an earlier version enrolled."""
 
     @property
     def address(self) -> str:

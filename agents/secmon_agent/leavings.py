@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from secmon_agent import durable, identity, state
+from secmon_agent import durable, identity, keys, state
 from secmon_agent.errors import StorageError
 from secmon_agent.spool import DAMAGED_DIR, REJECTED_DIR, SPOOL_DIR
 
-FILES: Final = (identity.IDENTITY_FILE, state.STATE_FILE, state.STATE_FILE + ".damaged")
+FILES: Final = (
+    identity.IDENTITY_FILE,
+    keys.NEXT_FILE,
+    keys.ROTATION_FILE,
+    state.STATE_FILE,
+    state.STATE_FILE + durable.DAMAGED,
+)
 FOLDERS: Final = (SPOOL_DIR, REJECTED_DIR, DAMAGED_DIR)
 _LEFTOVERS: Final = "*" + durable.TEMPORARY
 """Of a write that was interrupted."""

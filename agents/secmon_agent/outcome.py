@@ -26,20 +26,28 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why nothing was looked at this time."""
     enrolled: str = ""
     """Address of the collector that took this machine in just before."""
+    renewed: int = 0
+    """Keys that took the place of the one before."""
+    unchanged: str = ""
+    """Why the key, which is to be changed, was not; the reports are as well as ever."""
 
     def line(self) -> str:
         """The outcome for a journal or a terminal."""
         parts = [f"{number} {what}" for number, what in self._others() if number]
         if parts or self.delivered or not self.trouble:
             parts.insert(0, f"{self.delivered} delivered")
-        line = ": ".join(part for part in (", ".join(parts), self.trouble or self.paused) if part)
+        line = ": ".join(part for part in (", ".join(parts), self._remark()) if part)
         return f"{ENROLLED}{self.enrolled}; {line}" if self.enrolled else line
+
+    def _remark(self) -> str:
+        return self.trouble or self.paused or self.unchanged
 
     def _others(self) -> list[tuple[int, str]]:
         return [
             (self.rejected, "refused by the collector"),
             (self.dropped, "dropped as too many or too old"),
             (self.waiting, "waiting"),
+            (self.renewed, "key changed"),
         ]
 
 
@@ -54,6 +62,8 @@ def both(first: Outcome, then: Outcome) -> Outcome:
         wanted=first.wanted or then.wanted,
         forked=first.forked or then.forked,
         enrolled=first.enrolled or then.enrolled,
+        renewed=first.renewed + then.renewed,
+        unchanged=then.unchanged,
     )
 
 

@@ -68,7 +68,10 @@ def has_an_aim(state_dir: Path) -> bool:
 
 
 def joined(state_dir: Path, settings: Config) -> Identity | None:
-    """Enrolls by a string that waits, or asks again where the enrollment is pending; the answer if either was so."""
+    """Enrolls by a string that waits, or asks again where the enrollment is pending; the answer if either was so.
+
+    What an end in the middle left half done of the key is finished first."""
+    keys.settle(state_dir)
     clone.settle(state_dir)
     if invited.waits(state_dir):
         return invited.follow(state_dir, settings)

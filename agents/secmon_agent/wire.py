@@ -34,6 +34,8 @@ MAX_TOTAL_ELEMENTS: Final = 400_000
 MAX_DEPTH: Final = 16
 MAX_IN_FLIGHT_BYTES: Final = 64 << 20
 """Bodies that a collector holds at once."""
+MAX_ROTATION_BYTES: Final = 4 << 10
+"""A rotation's envelope."""
 MAX_BODY_S: Final = 20.0
 """Seconds from the first to the last byte of a body."""
 MAX_SECTIONS: Final = 64
@@ -44,8 +46,9 @@ MAX_INTERVAL_S: Final = limits.MAX_INTERVAL_S
 
 REPORT_TYPE: Final = "application/vnd.secmon.report.v1"
 ENROLLMENT_TYPE: Final = "application/vnd.secmon.enrollment.v1"
+ROTATION_TYPE: Final = "application/vnd.secmon.rotation.v1"
 ZLIB_SUFFIX: Final = "+zlib"
-_TYPES: Final = (REPORT_TYPE, ENROLLMENT_TYPE)
+_TYPES: Final = (REPORT_TYPE, ENROLLMENT_TYPE, ROTATION_TYPE)
 CONTENT_TYPE: Final = "application/vnd.secmon.envelope+msgpack"
 ACK_CONTENT_TYPE: Final = "application/vnd.secmon.ack+msgpack"
 KEY_ID_HEADER: Final = "secmon-key-id"
@@ -56,6 +59,7 @@ FULL_STATE: Final = "*"
 
 KeyId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Stream = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Sequence = Annotated[int, Meta(ge=1, le=2**62)]
 SectionName = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z][a-z0-9_]*$")]
@@ -67,7 +71,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
     type: Annotated[str, Meta(max_length=100)]
     """Format, version and compression of `payload`; signed with it."""
     payload: bytes
-    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+    signature: Signature
 
 
 class Section(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -118,6 +122,8 @@ class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rises when the collector was restored from a backup; the agent then forgets what was acknowledged."""
     want: tuple[str, ...] = ()
     """Sections whose data the collector lacks; answered at once. `*` asks for full state."""
+    rotate: bool = False
+    """The agent is asked to change its key."""
 
 
 class EnrollmentRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -144,6 +150,25 @@ class EnrollmentAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class Rotation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent's next key, in an envelope signed by the present one."""
+
+    public_key: Digest
+    stream: Stream
+    sequence: Sequence
+    """With `stream`: of the last report that was acknowledged."""
+    proof: Signature
+    """By the next key, over `_PROOF`, the present key's id and `public_key`: whoever offers a key has it."""
+
+
+class RotationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The collector knows the new key; the one before ends with the first report that the new one signs."""
+
+    key_id: KeyId
+    """Of the new key."""
+    server_time: datetime
+
+
 class WireError(Exception):
     """Bytes that are no acceptable message. `status` is the HTTP status that says so; `detail` names the place."""
 
@@ -162,6 +187,10 @@ _decode_report = msgspec.msgpack.Decoder(Report).decode
 _decode_enrollment = msgspec.msgpack.Decoder(EnrollmentRequest).decode
 _decode_ack = msgspec.msgpack.Decoder(Ack).decode
 _decode_answer = msgspec.msgpack.Decoder(EnrollmentAnswer).decode
+_decode_rotation = msgspec.msgpack.Decoder(Rotation).decode
+_decode_rotation_answer = msgspec.msgpack.Decoder(RotationAnswer).decode
+_PROOF: Final = b"secmon rotation v1\0"
+"""No envelope's signed bytes begin so: a proof is no signature of anything else, and the reverse."""
 
 
 def key_id(public_key: bytes) -> bytes:
@@ -228,7 +257,7 @@ def state_digest(sections: Mapping[str, Section]) -> bytes:
 
 
 def seal(type_: str, message: Struct, key: SigningKey) -> bytes:
-    """Envelope bytes of `message` of type `REPORT_TYPE` or `ENROLLMENT_TYPE`; compressed where that is shorter."""
+    """Envelope bytes of `message` of one of `_TYPES`; compressed where that is shorter."""
     payload = _encode(message)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError(413, f"payload of {len(payload)} bytes; the limit is {MAX_PAYLOAD_BYTES}")
@@ -290,13 +319,31 @@ def read_enrollment(envelope: Envelope) -> EnrollmentRequest:
     return request
 
 
+def rotation(key: SigningKey, following: SigningKey, stream: bytes, sequence: int) -> bytes:
+    """The envelope by which `key` is followed by another one."""
+    public_key = bytes(following.verify_key)
+    proof = following.sign(_PROOF + key_id(bytes(key.verify_key)) + public_key).signature
+    message = Rotation(public_key=public_key, stream=stream, sequence=sequence, proof=proof)
+    return seal(ROTATION_TYPE, message, key)
+
+
+def read_rotation(envelope: Envelope) -> Rotation:
+    """The rotation in a verified envelope, once the key that it brings has proved itself."""
+    message = _decoded(_decode_rotation, _payload(envelope, ROTATION_TYPE), "rotation")
+    try:
+        VerifyKey(message.public_key).verify(_PROOF + envelope.key_id + message.public_key, message.proof)
+    except BadSignatureError:
+        raise WireError(401, "rotation: the new key's proof does not match - at `$.proof`") from None
+    return message
+
+
 def open_envelope(body: bytes, public_key: bytes) -> Report:
     envelope = read_envelope(body)
     verify(envelope, public_key)
     return read_report(envelope)
 
 
-def encode(message: Ack | EnrollmentAnswer) -> bytes:
+def encode(message: Ack | EnrollmentAnswer | RotationAnswer) -> bytes:
     return _encode(message)
 
 
@@ -306,6 +353,10 @@ def read_ack(body: bytes) -> Ack:
 
 def read_answer(body: bytes) -> EnrollmentAnswer:
     return _decoded(_decode_answer, body, "answer")
+
+
+def read_rotation_answer(body: bytes) -> RotationAnswer:
+    return _decoded(_decode_rotation_answer, body, "answer")
 
 
 def _check_sections(sections: Mapping[str, Section]) -> None:
@@ -396,6 +447,8 @@ PROBLEMS: Final[dict[str, str]] = {
     "token-used-up": "The enrollment token has been used as often as it allows",
     "token-network": "The enrollment token does not hold for this network",
     "enrollment-refused": "The enrollment was refused",
+    "rotation-refused": "The key is not changed now",
+    "key-taken": "This key is known here as another's",
     "section-not-allowed": "This agent may not send such a section",
     "busy": "The collector is busy or cannot store at the moment",
     "not-found": "There is nothing at this address",

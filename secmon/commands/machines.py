@@ -14,6 +14,7 @@ from secmon.app import now_utc, read_started
 from secmon.commands.common import actor, check_text, note, opened, say
 from secmon.config import Config, is_loopback
 from secmon.errors import UsageError
+from secmon.ingest import rotation
 from secmon.ingest.enrollment import approve, new_token, pending, refuse, revoke_host
 from secmon_agent.invitation import Invitation
 
@@ -103,4 +104,12 @@ def agent_revoke(options: Namespace, config: Config) -> int:
     with opened(config) as database, database.write() as connection:
         count = revoke_host(connection, options.host, reason=options.reason, actor=actor(), now=now_utc())
     say(f"{count} agent(s) of {options.host} revoked")
+    return 0
+
+
+def agent_rotate(options: Namespace, config: Config) -> int:
+    with opened(config) as database, database.write() as connection:
+        name, key = rotation.ask(connection, options.agent, actor=actor(), now=now_utc())
+    since = key.valid_from.astimezone(config.tz)
+    say(f"{name} changes its key with one of its next reports; until then: {key.key_id.hex()} (since {since:%Y-%m-%d})")
     return 0

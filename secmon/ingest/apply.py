@@ -16,13 +16,14 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
-from secmon.ingest import clones
+from secmon.ingest import clones, rotation
 from secmon.ingest.admission import Admitted, Refused
+from secmon.ingest.host_states import host_states, of_host, refuse
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
 from secmon.store.bulk import execute_many
-from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
+from secmon.store.schema import contacts, hosts
 from secmon_agent import wire
 
 CLAMP_TOLERANCE_S = 5.0
@@ -38,6 +39,8 @@ class Applied(Struct, frozen=True, kw_only=True):
 
     outcome: str
     want: tuple[str, ...] = ()
+    rotate: bool = False
+    """The agent is to change its key."""
 
 
 Outcome = Applied | Refused | Exception
@@ -72,16 +75,21 @@ class Applier:
         beats: list[Admitted] = []
         for number, sent in turn:
             host = states.get(sent.key.key_id)
-            refused = _refuse(host)
+            refused = refuse(host)
             if host is None or refused is not None:
                 outcomes[number] = refused or Refused("unknown-key", 401)
                 continue
-            admitted = _of_host(sent, host)
+            if host.is_new_key:
+                rotation.follow(connection, sent, host)
+            admitted = of_host(sent, host)
             if self._is_plain_heartbeat(host, admitted):
                 beats.append(admitted)
-                outcomes[number] = Applied(outcome="heartbeat")
+                outcomes[number] = Applied(outcome="heartbeat", rotate=bool(host.rotate))
             else:
-                outcomes[number] = self._apply_alone(connection, host, admitted)
+                outcome = self._apply_alone(connection, host, admitted)
+                if isinstance(outcome, Applied):
+                    outcome = replace(outcome, rotate=bool(host.rotate))
+                outcomes[number] = outcome
         if beats:
             _touch(connection, [(each, states[each.key.key_id]) for each in beats])
             remember(connection, beats)
@@ -202,58 +210,6 @@ class Applier:
         if host.observed_at is None:
             return False
         return bool((admitted.received_at - host.observed_at).total_seconds() >= self._shortest_limit_s)
-
-
-_HOST_STATES = (
-    sa.select(
-        agent_keys.c.key_id,
-        sa.or_(agent_keys.c.revoked_at.is_not(None), agents.c.revoked_at.is_not(None)).label("revoked"),
-        hosts.c.retired_at.is_not(None).label("retired"),
-        hosts.c.host_id,
-        hosts.c.revision,
-        hosts.c.state,
-        hosts.c.resyncing,
-        hosts.c.judged_state,
-        hosts.c.judged_ruleset,
-        hosts.c.swept_on,
-        contacts.c.stream,
-        contacts.c.sequence,
-        contacts.c.boot_id,
-        contacts.c.observed_at,
-        contacts.c.vitals,
-    )
-    .select_from(agent_keys)
-    .join(agents, agents.c.agent_id == agent_keys.c.agent_id)
-    .join(host_agents, sa.and_(host_agents.c.agent_id == agents.c.agent_id, host_agents.c.valid_to.is_(None)))
-    .join(hosts, hosts.c.host_id == host_agents.c.host_id)
-    .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
-    .where(agent_keys.c.key_id.in_(sa.bindparam("key_ids", expanding=True)))
-    .order_by(hosts.c.host_id)
-    .with_for_update(of=hosts, key_share=True)
-)
-"""Built once: putting it together costs more than SQLite needs to answer it."""
-
-
-def host_states(connection: Connection, key_ids: list[bytes]) -> dict[bytes, Row[Any]]:
-    """What a batch needs of each key's host; rows of hosts are locked, in id order."""
-    return {row.key_id: row for row in connection.execute(_HOST_STATES, {"key_ids": key_ids})}
-
-
-def _of_host(admitted: Admitted, host: Row[Any]) -> Admitted:
-    """Two records may have been merged since the key was looked up."""
-    if admitted.key.host_id == host.host_id:
-        return admitted
-    return replace(admitted, key=replace(admitted.key, host_id=host.host_id))
-
-
-def _refuse(host: Row[Any] | None) -> Refused | None:
-    if host is None:
-        return Refused("unknown-key", 401)
-    if host.revoked:
-        return Refused("revoked-key", 401)
-    if host.retired:
-        return Refused("revoked-key", 401, "the host is retired")
-    return None
 
 
 _TOUCH = (

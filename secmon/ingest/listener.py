@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from secmon.ingest.admission import Admitted, KeyRing, KnownKey, Refused, admit
 from secmon.ingest.enrollment import Enrollment
+from secmon.ingest.rotation import Rotations
 from secmon.ingest.writer import RETRY_AFTER_S, Waiting, Writer
 from secmon.metrics.runtime import Runtime
 from secmon_agent import wire
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """`POST /v1/reports`, `POST /v1/enrollments`, `GET /v1/ca`."""
+    """`POST /v1/reports`, `POST /v1/enrollments`, `POST /v1/rotations`, `GET /v1/ca`."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Listener:
         keys: KeyRing,
         writer: Writer,
         enrollment: Enrollment,
+        rotations: Rotations,
         runtime: Runtime,
         ca_der: bytes,
         clock: Callable[[], datetime],
@@ -60,6 +62,7 @@ class Listener:
         self._keys = keys
         self._writer = writer
         self._enrollment = enrollment
+        self._rotations = rotations
         self._runtime = runtime
         self._ca_der = ca_der
         self._clock = clock
@@ -97,6 +100,8 @@ class Listener:
                 await self._report(scope, receive, send)
             case "POST", "/v1/enrollments":
                 await self._enroll(scope, receive, send, address)
+            case "POST", "/v1/rotations":
+                await self._rotate(scope, receive, send)
             case "GET", "/v1/ca":
                 date = format_datetime(self._clock(), usegmt=True).encode()  # an agent's self-test compares its clock
                 await _answer(send, 200, self._ca_der, b"application/pkix-cert", (b"date", date))
@@ -151,15 +156,21 @@ class Listener:
         await _answer(send, 200 if answer.status == "enrolled" else 202, wire.encode(answer),
                       wire.ACK_CONTENT_TYPE.encode())  # fmt: skip
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _rotate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = await self._known_key(scope)
+        body = await self._body(scope, receive, wire.MAX_ROTATION_BYTES)
+        answer = await asyncio.to_thread(self._rotations.request, body, key, self._clock())
+        await _answer(send, 200, wire.encode(answer), wire.ACK_CONTENT_TYPE.encode())
+
+    async def _body(self, scope: Scope, receive: Receive, max_bytes: int = wire.MAX_WIRE_BYTES) -> bytes:
         """The whole body within its limits of size and time; all bodies that are not yet answered are bounded, too."""
         announced = _header(scope, b"content-length")
-        if announced is not None and (not announced.isdigit() or int(announced) > wire.MAX_WIRE_BYTES):
-            raise Refused("too-large", 413, f"the limit is {wire.MAX_WIRE_BYTES} bytes")
+        if announced is not None and (not announced.isdigit() or int(announced) > max_bytes):
+            raise Refused("too-large", 413, f"the limit is {max_bytes} bytes")
         with _deadline(f"the body took longer than {wire.MAX_BODY_S:.0f} s"):
-            return await self._chunks(scope, receive)
+            return await self._chunks(scope, receive, max_bytes)
 
-    async def _chunks(self, scope: Scope, receive: Receive) -> bytes:
+    async def _chunks(self, scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -171,8 +182,8 @@ class Listener:
             self._in_flight_bytes += len(chunk)
             scope[HELD] = size
             chunks.append(chunk)
-            if size > wire.MAX_WIRE_BYTES:
-                raise Refused("too-large", 413, f"the limit is {wire.MAX_WIRE_BYTES} bytes")
+            if size > max_bytes:
+                raise Refused("too-large", 413, f"the limit is {max_bytes} bytes")
             if self._in_flight_bytes > wire.MAX_IN_FLIGHT_BYTES:
                 raise Refused("busy", 503, "too many bytes in flight")
             if not message.get("more_body", False):

@@ -162,6 +162,7 @@ class Writer:
                 collector_id=self._collector_id,
                 generation=self._generation,
                 want=outcome.want,
+                rotate=outcome.rotate,
             )
         )
 

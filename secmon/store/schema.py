@@ -103,6 +103,7 @@ agents = Table(
     Column("revoked_at", Instant),
     Column("revoked_reason", Text),
     Column("sections", Text),  # JSON list of section names it may send; null: all of a machine
+    Column("rotate_requested_at", Instant),  # keys that are older are to be changed
 )
 
 agent_keys = Table(
@@ -112,7 +113,9 @@ agent_keys = Table(
     Column("agent_id", Uuid, ForeignKey("agents.agent_id"), nullable=False, index=True),
     Column("public_key", LargeBinary(32), nullable=False),
     Column("valid_from", Instant, nullable=False),
-    Column("revoked_at", Instant),
+    Column("revoked_at", Instant),  # it was ended by the one that succeeds it
+    Column("succeeds", LargeBinary(16)),  # key_id of the key that signed this one
+    Column("heard_at", Instant),  # of a key that succeeds another: its first report, which ended the other
 )
 
 host_agents = Table(  # which agent speaks for which host, since when

@@ -24,6 +24,32 @@ def new_agent(
     _speak(connection, host_id, agent_id, now)
 
 
+def add_key(
+    connection: Connection, agent_id: uuid.UUID, key_id: bytes, public_key: bytes, succeeds: bytes, now: datetime
+) -> None:
+    """The agent may speak by this key, too, until it does: then `end_older_keys`."""
+    connection.execute(
+        sa.insert(agent_keys).values(
+            key_id=key_id, agent_id=agent_id, public_key=public_key, valid_from=now, succeeds=succeeds
+        )
+    )
+
+
+def end_older_keys(connection: Connection, agent_id: uuid.UUID, key_id: bytes, now: datetime) -> list[bytes]:
+    """The agent has spoken by this key and speaks by no other from now on; ids of the keys that end."""
+    new = (agent_keys.c.key_id == key_id, agent_keys.c.heard_at.is_(None))
+    if connection.execute(sa.update(agent_keys).where(*new).values(heard_at=now)).rowcount != 1:
+        return []
+    others = (
+        agent_keys.c.agent_id == agent_id,
+        agent_keys.c.key_id != key_id,
+        agent_keys.c.revoked_at.is_(None),
+    )
+    ended = list(connection.execute(sa.select(agent_keys.c.key_id).where(*others)).scalars())
+    connection.execute(sa.update(agent_keys).where(*others).values(revoked_at=now))
+    return ended
+
+
 def move_agents(connection: Connection, source: uuid.UUID, target: uuid.UUID, now: datetime) -> None:
     """Whoever speaks for `source` speaks for `target` from now on, and nobody else does."""
     moving = speaking(connection, source)

@@ -33,7 +33,7 @@ WHEN = datetime(2026, 11, 20, 3, 4, 5, tzinfo=UTC)
 class Vector(Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: str
     kind: str
-    """`report` or `enrollment`."""
+    """`report`, `enrollment` or `rotation`."""
     public_key: str
     envelope: str
     message: dict[str, object] | None = None
@@ -107,6 +107,11 @@ def enrollment_with_asset_number() -> wire.EnrollmentRequest:
     return replace(enrollment(), asset_number="A-0042")
 
 
+def rotation() -> wire.Rotation:
+    """From `KEY` to `OTHER_KEY`, after the heartbeat."""
+    return wire.read_rotation(wire.read_envelope(wire.rotation(KEY, OTHER_KEY, heartbeat().stream, 7)))
+
+
 def plain(message: Struct) -> dict[str, object]:
     """Of msgspec's own making, so that it can be changed at will."""
     return dict(msgspec.to_builtins(message, builtin_types=(datetime, bytes)))
@@ -173,6 +178,7 @@ SEALED: dict[str, tuple[str, str, Struct]] = {
         wire.ENROLLMENT_TYPE,
         enrollment_with_asset_number(),
     ),
+    "rotation": ("A key that is to follow this one, with its proof", wire.ROTATION_TYPE, rotation()),
 }
 """Name: what it shows, its type, what `wire.seal` is given."""
 
@@ -209,6 +215,10 @@ INVALID: dict[str, tuple[str, bytes]] = {
     "enrollment-as-report": (
         "An enrollment where a report belongs",
         sealed(encoded(enrollment()), wire.ENROLLMENT_TYPE),
+    ),
+    "rotation-as-report": (
+        "A rotation where a report belongs",
+        sealed(encoded(rotation()), wire.ROTATION_TYPE),
     ),
     "not-zlib": ("Says zlib and is none", sealed(b"plain text", ZLIB)),
     "zlib-cut-short": ("The zlib stream does not end", sealed(zlib.compress(encoded(heartbeat()))[:-6], ZLIB)),
@@ -265,7 +275,7 @@ def vectors() -> dict[str, Vector]:
     made: dict[str, Vector] = {}
     valid = {name: (about, wire.seal(type_, message, KEY)) for name, (about, type_, message) in SEALED.items()}
     for name, (about, body) in {**valid, **LATER}.items():
-        kind = "enrollment" if name.startswith("enrollment") else "report"
+        kind = next((kind for kind in ("enrollment", "rotation") if name.startswith(kind)), "report")
         made[f"valid-{name}.json"] = Vector(
             about=about, kind=kind, public_key=PUBLIC_KEY.hex(), envelope=body.hex(), message=told(opened(kind, body))
         )
@@ -282,8 +292,14 @@ def vectors() -> dict[str, Vector]:
     return made
 
 
-def opened(kind: str, body: bytes) -> wire.Report | wire.EnrollmentRequest:
-    return wire.open_envelope(body, PUBLIC_KEY) if kind == "report" else wire.read_enrollment(wire.read_envelope(body))
+def opened(kind: str, body: bytes) -> wire.Report | wire.EnrollmentRequest | wire.Rotation:
+    if kind == "report":
+        return wire.open_envelope(body, PUBLIC_KEY)
+    envelope = wire.read_envelope(body)
+    if kind == "enrollment":
+        return wire.read_enrollment(envelope)
+    wire.verify(envelope, PUBLIC_KEY)
+    return wire.read_rotation(envelope)
 
 
 def told(message: Struct) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """A small collector over real TLS, in a thread: it verifies, remembers and acknowledges like the real one.
 
-`script` holds answers to give instead, first in, first out; each may also break the connection.
+`script` holds answers to give instead, first in, first out; each may also break the connection. With `rotate` every Ack
+asks for another key; `unheard` are keys that were taken and have not spoken yet, with the ones that they end then.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class Collector:
         self.script: list[Scripted] = []
         self.ca = CA
         self.pending = False
+        self.rotate = False
+        self.unheard: dict[bytes, bytes] = {}
+        self.ended: set[bytes] = set()
         self.repeated = 0
         self.connections = 0
         self.generation = 1
@@ -90,10 +94,14 @@ class Collector:
         public_key = self.keys.get(bytes.fromhex(key_id))
         if public_key is None:
             return refusal("unknown-key", 401)
+        if bytes.fromhex(key_id) in self.ended:
+            return refusal("revoked-key", 401)
         try:
             report = wire.open_envelope(body, public_key)
         except wire.WireError as error:
             return refusal("malformed", error.status, error.detail)
+        if bytes.fromhex(key_id) in self.unheard:
+            self.ended.add(self.unheard.pop(bytes.fromhex(key_id)))
         place, content = (report.stream, report.sequence), hashlib.sha256(body).hexdigest()
         if self.bodies.setdefault(place, content) != content:
             return refusal("fork", 409)
@@ -104,6 +112,19 @@ class Collector:
             self.received.append(report)
             want = self.apply(report)
         return 200, self.ack(report, want), {}
+
+    def follow(self, body: bytes) -> Answer:
+        envelope = wire.read_envelope(body)
+        if envelope.key_id not in self.keys:
+            return refusal("unknown-key", 401)
+        if envelope.key_id in self.ended:
+            return refusal("revoked-key", 401)
+        wire.verify(envelope, self.keys[envelope.key_id])
+        message = wire.read_rotation(envelope)
+        new = wire.key_id(message.public_key)
+        self.keys[new] = message.public_key
+        self.unheard[new] = envelope.key_id
+        return 200, wire.encode(wire.RotationAnswer(key_id=new, server_time=self.now())), {}
 
     def apply(self, report: wire.Report) -> tuple[str, ...]:
         """Take the sections over; answers which of them have no known data."""
@@ -130,6 +151,7 @@ class Collector:
                 collector_id=b"c" * 16,
                 generation=self.generation,
                 want=want,
+                rotate=self.rotate,
             )
         )
 
@@ -180,6 +202,8 @@ class Handler(BaseHTTPRequestHandler):
             return refusal("malformed", 400, "content type")
         if self.path == "/v1/enrollments":
             return collector.enroll(self.body)
+        if self.path == "/v1/rotations":
+            return collector.follow(self.body)
         return collector.take(self.body, self.headers[wire.KEY_ID_HEADER])
 
     def answer(self, answer: Answer) -> None:

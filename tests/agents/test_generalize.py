@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from secmon_agent import cli, clone, durable, identity, invited, keys, session, state
+from secmon_agent import cli, clone, durable, identity, invited, keys, session, state, wire
 from secmon_agent.config import Config
 from secmon_agent.errors import StorageError
 from secmon_agent.generalize import generalize
@@ -40,7 +41,8 @@ def master(desk: Desk, collector: Collector) -> Path:
     folder = desk.folder
     FileMemory(folder / "memory").put("rpm", b"known")
     (folder / "agent.toml").write_text("")
-    for name in ("agent.key.tmp", "identity.json.tmp", clone.ASIDE_FILE, clone.NOTE_FILE, "state.json.damaged"):
+    left = ("agent.key.tmp", "identity.json.tmp", clone.ASIDE_FILE, clone.NOTE_FILE, "state.json.damaged")
+    for name in (*left, keys.NEXT_FILE, keys.ROTATION_FILE):
         (folder / name).write_bytes(b"left")
     for name in ("spool", "rejected", "damaged"):
         (folder / name / "000000000009.full").write_bytes(b"left")
@@ -108,13 +110,18 @@ def test_it_touches_nothing_for_a_string_that_was_cut(master: Path, tmp_path: Pa
     assert names(master) == before
 
 
+@pytest.mark.parametrize("key_file", [keys.KEY_FILE, keys.NEXT_FILE])
 def test_no_copy_is_the_machine_wherever_it_was_interrupted(
-    master: Path, collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    master: Path, collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_file: str
 ) -> None:
-    """The power fails at each change that is made to the disk, in turn; two copies of what is there are started."""
+    """The power fails at each change that is made to the disk, in turn; two copies of what is there are started. It may
+    be that the machine's key is a new one that is not in its place yet."""
     (master / clone.NOTE_FILE).unlink()
-    original = keys.load(master)
-    assert original is not None
+    (master / keys.NEXT_FILE).unlink()
+    original = keys.load_or_create(master, key_file)
+    where = identity.load(master)
+    assert where is not None
+    identity.save(master, replace(where, key_id=wire.key_id(bytes(original.verify_key))))
     for number in range(200):
         folder = tmp_path / f"master-{number}"
         shutil.copytree(master, folder)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from secmon.app import Collector
 from secmon.ingest import apply
+from secmon.ingest.host_states import host_states
 from secmon.store.schema import contacts, hosts, section_versions, transitions
 from secmon_agent import facts, wire
 from tests.support.office import linux
@@ -148,7 +149,7 @@ def test_it_does_not_let_one_report_take_the_others_along(tmp_path: Path, monkey
         agents = [BareAgent(collector, f"pc{number}") for number in range(8)]
         assert {agent.enroll().status for agent in agents} == {200}
         assert {agent.send(linux()).status for agent in agents} == {200}
-        host_states, poison = apply.host_states, bytes.fromhex(agents[3].key_id)
+        poison = bytes.fromhex(agents[3].key_id)
 
         def states(connection: sa.Connection, key_ids: list[bytes]) -> dict[bytes, sa.Row[tuple[object, ...]]]:
             if poison in key_ids:

@@ -49,7 +49,7 @@ def examine(config_file: Path | None, state_dir: str | None, host: Host) -> list
         host=host,
         now=host.now(),
         where=_read(found, "state", lambda: identity.load(folder)),
-        key=_read(found, "key", lambda: keys.load(folder)),
+        key=_read(found, "key", lambda: keys.present(folder)),
         known=_read(found, "state", lambda: state.peek(folder)),
     )
     unread = {it.id for it in found}

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from secmon.ingest.admission import Refused
-from secmon.ingest.apply import host_states
+from secmon.ingest.host_states import host_states
 from secmon.judging import lock_host
 from secmon.store.schema import contacts, findings, hosts, results, section_versions, transitions
 from secmon.store.sightings import record_sightings
