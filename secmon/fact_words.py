@@ -101,6 +101,7 @@ FIELDS: Final[Mapping[str, Text]] = {
     "reach": _("届く範囲", "Reach"),
     "process": _("プログラム", "Program"),
     "last_port": _("最後のポート", "Last port"),
+    "firewall": _("ファイアウォールの扱い", "Firewall"),
     "backend": _("方式", "Backend"),
     "filtering": _("外からの通信の遮断", "Filters unsolicited traffic"),
     "persistent": _("再起動後も有効", "Survives a restart"),
@@ -276,6 +277,9 @@ FIELDS: Final[Mapping[str, Text]] = {
 VALUES: Final[Mapping[tuple[str, str], Text]] = {
     ("reach", "loopback"): _("この機器のみ", "this machine only"),
     ("reach", "network"): _("ネットワーク", "network"),
+    ("firewall", "allowed"): _("許可", "lets others in"),
+    ("firewall", "restricted"): _("一部のみ許可", "lets some in"),
+    ("firewall", "blocked"): _("遮断", "lets nobody in"),
     ("chassis", "desktop"): _("デスクトップ", "desktop"),
     ("chassis", "laptop"): _("ノート", "laptop"),
     ("chassis", "server"): _("サーバー", "server"),

@@ -27,6 +27,10 @@ class ListeningPort(Fact, frozen=True, kw_only=True):
     belongs to; a unit for one connection is told by its template (`sshd@.service`)."""
     last_port: int | UnsetType = UNSET
     """Windows: the port is one of the dynamic range from `port` to this; RPC services take another at each start."""
+    firewall: Literal["allowed", "restricted", "blocked"] | UnsetType = UNSET
+    """What this machine's own packet filter does with other machines that knock here unasked: `blocked`: nobody comes
+    in; `restricted`: only from some addresses, through some interfaces or in some kinds of network; `allowed`: from
+    most addresses. Left out for `loopback`, and where some rule that may matter cannot be decided."""
 
 
 class Ports(Fact, frozen=True, kw_only=True):

@@ -10,12 +10,12 @@ from msgspec import UNSET, Struct, UnsetType
 from secmon_agent.facts import Firewall
 from secmon_agent.host import DeniedError, Host, UnsupportedError
 from secmon_agent.probes import packet_filter
+from secmon_agent.probes.filter_linux import legacy_in_use, legacy_save, nft_ruleset, speaks_ipv6
 from secmon_agent.probes.packet_filter import Table
 from secmon_agent.probes.systemd import wanted_units
 
 Manager = Literal["ufw", "firewalld", "nftables", "iptables", "windows"]
 
-_FOLDERS: Final = ("/usr/sbin", "/sbin")
 _UNITS: Final[tuple[tuple[str, Manager], ...]] = (
     ("firewalld.service", "firewalld"),
     ("nftables.service", "nftables"),
@@ -50,23 +50,21 @@ def firewall(host: Host) -> Firewall:
 
 
 def _rules(host: Host) -> _Rules:
-    nft = _program(host, "nft")
-    legacy = _legacy_in_use(host)
-    save = _program(host, "iptables-legacy-save", "iptables-save")
-    if nft is None and save is None:
+    listing = nft_ruleset(host)
+    asked = listing is None or legacy_in_use(host)
+    saved = {family: legacy_save(host, family) if asked else None for family in ("ip", "ip6")}
+    if listing is None and saved["ip"] is None:
         raise UnsupportedError("neither nft nor iptables is installed, so nobody can be asked for the rules")
     return _Rules(
-        nft=packet_filter.parse_nft(_output(host, nft, "-j", "list", "ruleset")) if nft else {},
-        legacy4=_saved(host, save) if legacy or not nft else {},
-        legacy6=_saved(host, _program(host, "ip6tables-legacy-save", "ip6tables-save")) if legacy or not nft else {},
+        nft=packet_filter.parse_nft(listing) if listing is not None else {},
+        legacy4=_said(saved["ip"]),
+        legacy6=_said(saved["ip6"]),
     )
 
 
-def _saved(host: Host, program: str | None) -> Table:
+def _said(text: str | None) -> Table:
     """Without rules and with open policies a table says nothing."""
-    if program is None:
-        return {}
-    table = packet_filter.parse_iptables(_output(host, program, "-t", "filter").decode("utf-8", "replace"))
+    table = packet_filter.parse_iptables(text or "")
     said = any(chain.rules or chain.policy == "drop" for chain in table.values())
     return table if said else {}
 
@@ -74,7 +72,7 @@ def _saved(host: Host, program: str | None) -> Table:
 def _filtering(host: Host, rules: _Rules) -> bool | UnsetType:
     """Both for IPv4 and, where the machine speaks it, for IPv6."""
     answers = [_family(rules, "ip", rules.legacy4)]
-    if _speaks_ipv6(host):
+    if speaks_ipv6(host):
         answers.append(_family(rules, "ip6", rules.legacy6))
     if False in answers:
         return False
@@ -84,29 +82,6 @@ def _filtering(host: Host, rules: _Rules) -> bool | UnsetType:
 def _family(rules: _Rules, family: str, legacy: Table) -> bool | None:
     tables = [table for (kind, _), table in rules.nft.items() if kind in ("inet", family)]
     return packet_filter.filters([*tables, legacy])
-
-
-def _speaks_ipv6(host: Host) -> bool:
-    rows = [line.split() for line in (host.text_if_any("/proc/net/if_inet6") or "").splitlines()]
-    return any(len(row) >= 6 and row[5] != "lo" for row in rows)
-
-
-def _legacy_in_use(host: Host) -> bool:
-    return any(
-        (host.text_if_any(f"/proc/net/{name}") or "").strip() for name in ("ip_tables_names", "ip6_tables_names")
-    )
-
-
-def _program(host: Host, *names: str) -> str | None:
-    paths = (f"{folder}/{name}" for name in names for folder in _FOLDERS)
-    return next((path for path in paths if host.exists(path)), None)
-
-
-def _output(host: Host, program: str, *arguments: str) -> bytes:
-    result = host.run([program, *arguments])
-    if result.exit_code != 0:
-        raise OSError(f"{program} ended with exit code {result.exit_code}")
-    return result.stdout
 
 
 def _manager(host: Host) -> Manager | UnsetType:

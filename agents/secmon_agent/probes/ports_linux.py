@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 
 from secmon_agent.facts import ListeningPort, Ports, Reach
 from secmon_agent.host import Host
+from secmon_agent.probes.port_verdicts_linux import judged
 from secmon_agent.probes.processes_linux import Owner, socket_owners
 from secmon_agent.probes.services_systemd import unit_of
 
@@ -27,11 +28,11 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 def ports_linux(host: Host) -> Ports:
-    """Sources: /proc/net/{tcp,tcp6,udp,udp6}, /proc/<pid>/fd, /proc/<pid>/cgroup. UDP sockets in the ephemeral range
-    are answers awaited, not services.
+    """Sources: /proc/net/{tcp,tcp6,udp,udp6}, /proc/<pid>/fd, /proc/<pid>/cgroup; for `firewall` `nft -j list ruleset`
+    and `iptables-save`. UDP sockets in the ephemeral range are answers awaited, not services.
 
-    Rights: root, or CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, for `process` and `services` of other users; others leave
-    them out.
+    Rights: root, or CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE, for `process` and `services` of other users, and
+    CAP_NET_ADMIN for `firewall`; others leave them out.
     """
     low, high = _ephemeral(host)
     found = [
@@ -42,11 +43,8 @@ def ports_linux(host: Host) -> Ports:
     ]
     owners = socket_owners(host, {row.inode for _, row in found} - {0})
     units = {pid: unit_of(host, pid) for pid in {owner.pid for owner in owners.values()}}
-    return Ports(
-        listening=tuple(
-            {_port(protocol, row, owners.get(row.inode), units): None for protocol, row in found},
-        )
-    )
+    listening = {_port(protocol, row, owners.get(row.inode), units): None for protocol, row in found}
+    return Ports(listening=judged(host, tuple(listening)))
 
 
 def _port(protocol: str, row: Waiting, owner: Owner | None, units: Mapping[int, str | None]) -> ListeningPort:

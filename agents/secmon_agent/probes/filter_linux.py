@@ -1,0 +1,97 @@
+"""The rules of the kernel's packet filter, from the programs that can show them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secmon_agent.host import Host
+from secmon_agent.probes import filter_iptables, filter_nft
+from secmon_agent.probes.filter_model import Ruleset, Table
+from secmon_agent.probes.filter_nft import NftRules
+from secmon_agent.probes.filter_sources import Family
+
+_FOLDERS: Final = ("/usr/sbin", "/sbin")
+_LEGACY_NAMES: Final = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
+_FAMILIES: Final[dict[str, Family]] = {"ip": 4, "ip6": 6}
+_EMPTY: Final = b'{"nftables": []}'
+
+
+def program(host: Host, *names: str) -> str | None:
+    paths = (f"{folder}/{name}" for name in names for folder in _FOLDERS)
+    return next((path for path in paths if host.exists(path)), None)
+
+
+def nft_ruleset(host: Host) -> bytes | None:
+    """Asked once a cycle; None where nft is not installed."""
+    nft = program(host, "nft")
+    return None if nft is None else host.once("nft ruleset", lambda: _output(host, nft, "-j", "list", "ruleset"))
+
+
+def legacy_save(host: Host, family: str) -> str | None:
+    """What iptables (`ip`) or ip6tables (`ip6`) keeps without nftables; None where nothing can show it."""
+    name = "iptables" if family == "ip" else "ip6tables"
+    save = program(host, f"{name}-legacy-save", f"{name}-save")
+    return None if save is None else _saved(host, save)
+
+
+def legacy_in_use(host: Host) -> bool:
+    return any((host.text_if_any(name) or "").strip() for name in _LEGACY_NAMES)
+
+
+def speaks_ipv6(host: Host) -> bool:
+    rows = [line.split() for line in (host.text_if_any("/proc/net/if_inet6") or "").splitlines()]
+    return any(len(row) >= 6 and row[5] != "lo" for row in rows)
+
+
+def filter_rules(host: Host) -> Ruleset | None:
+    """All that packets from outside pass through; None where some of it may not have been shown."""
+    listing = nft_ruleset(host)
+    if listing is None and (_nft_in_kernel(host) or program(host, "iptables-save") is None):
+        return None
+    legacy = _legacy(host) if listing is None or legacy_in_use(host) else []
+    if legacy is None:
+        return None
+    rules = filter_nft.parse(listing or _EMPTY)
+    return Ruleset(tables=(*_spelled_out(host, rules), *legacy), opaque=rules.opaque)
+
+
+def _nft_in_kernel(host: Host) -> bool:
+    """Rules may stand there that nobody here can show; where modules are not listed, who knows."""
+    modules = host.text_if_any("/proc/modules")
+    return modules is None or any(line.startswith("nf_tables ") for line in modules.splitlines())
+
+
+def _legacy(host: Host) -> list[Table] | None:
+    """Both families; None where the program at hand would show those of nftables instead."""
+    if program(host, "iptables-legacy-save") is None and program(host, "xtables-nft-multi") is not None:
+        return None
+    texts = [(legacy_save(host, family), number) for family, number in _FAMILIES.items()]
+    return [table for text, of in texts if text is not None for table in filter_iptables.parse(text, of).values()]
+
+
+def _spelled_out(host: Host, rules: NftRules) -> list[Table]:
+    """Tables that iptables wrote into nftables, as iptables-save spells them out; nft names what is in a rule of theirs
+    and no more."""
+    tables = dict(rules.tables)
+    for family in sorted({family for family, _ in rules.foreign}):
+        name = "iptables" if family == "ip" else "ip6tables"
+        save = program(host, f"{name}-nft-save", *([] if program(host, f"{name}-legacy-save") else [f"{name}-save"]))
+        text = "" if save is None else _saved(host, save)
+        if "incompatible" in text:
+            continue
+        for name, table in filter_iptables.parse(text, _FAMILIES[family]).items():
+            hooked = rules.foreign.get((family, name))
+            if hooked is not None and all(f"\n:{chain} " in text for chain in hooked):
+                tables[family, name] = table
+    return list(tables.values())
+
+
+def _saved(host: Host, program_: str) -> str:
+    return host.once(program_, lambda: _output(host, program_).decode("utf-8", "replace"))
+
+
+def _output(host: Host, program_: str, *arguments: str) -> bytes:
+    result = host.run([program_, *arguments])
+    if result.exit_code != 0:
+        raise OSError(f"{program_} ended with exit code {result.exit_code}")
+    return result.stdout
