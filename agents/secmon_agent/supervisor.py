@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from secmon_agent import command as programs
+from secmon_agent import process
 from secmon_agent.errors import AgentError, ConfigError
 from secmon_agent.outcome import Outcome, Turn
 from secmon_agent.resident import OVERSLEPT_S, Schedule, start_jitter_s
@@ -26,8 +27,9 @@ TURN_LIMIT_S = 600.0
 DEFAULT_INTERVAL_S = 3600
 """Until a turn has said otherwise."""
 _CHILD = (
-    f"import sys; sys.path[:] = sys.argv[1].split({os.pathsep!r}); "
-    "from secmon_agent.turn import main; main(*sys.argv[2:])"
+    f"import sys; sys.path[:] = sys.argv[1].split({os.pathsep!r}); from secmon_agent import process\n"
+    "def turn():\n from secmon_agent.turn import main; main(*sys.argv[2:])\n"
+    "process.briefly(turn)"
 )
 """The same agent, wherever it was found. Without the `site` module, which costs more than signing a report."""
 
@@ -60,6 +62,7 @@ def supervise(
 ) -> None:
     """Until `wait` tells to stop; a turn that runs then is ended. Raises AgentError when already the first turn finds
     that there is nothing to run: wrong settings, or a machine that is not enrolled."""
+    process.stay()
     start, now = start or _run, clock or now_s
     if not at_once and wait(start_jitter_s()):
         return

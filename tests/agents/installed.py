@@ -21,7 +21,7 @@ def installed_agent(folder: Path) -> Path:
     program = folder / "program"
     program.write_text(
         f"#!{Path(sys.executable).resolve()} -IS\nimport sys\nsys.pycache_prefix = {str(folder / 'compiled')!r}\n"
-        f"sys.path.append({str(folder)!r})\nfrom secmon_agent.cli import main\nmain()\n"
+        f"sys.path.append({str(folder)!r})\nfrom secmon_agent.__main__ import main\nmain()\n"
     )
     program.chmod(0o755)
     return program
