@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     _add_agents(commands_, shared)
     grammar.add_exceptions(commands_, shared)
     grammar.add_disputes(commands_, shared)
+    grammar.add_attestations(commands_, shared)
     grammar.add_findings(commands_, shared)
     grammar.add_baseline(commands_, shared)
     _add_ledger(commands_, shared)

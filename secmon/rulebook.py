@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from secmon.alerts.rules import load_alert_rules
 from secmon.errors import UsageError
 from secmon.evaluate.frameworks import Framework, load_frameworks
 from secmon.evaluate.mistakes import RulesError
+from secmon.evaluate.questions import Question, load_questions
 from secmon.evaluate.ruleset import RuleSet, load_rules
 
 log = logging.getLogger(__name__)
@@ -23,12 +25,18 @@ class Rules(Struct, frozen=True, kw_only=True):
     checks: RuleSet
     frameworks: tuple[Framework, ...]
     alerts: tuple[AlertRule, ...]
+    questions: Mapping[str, Question]
 
 
 def read(folder: Path) -> Rules:
     """Raises RulesError with every mistake."""
     checks = load_rules(folder)
-    return Rules(checks=checks, frameworks=load_frameworks(folder, checks), alerts=load_alert_rules(folder))
+    return Rules(
+        checks=checks,
+        frameworks=load_frameworks(folder, checks),
+        alerts=load_alert_rules(folder),
+        questions=load_questions(folder),
+    )
 
 
 class Rulebook:

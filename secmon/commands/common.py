@@ -40,10 +40,14 @@ def rules_folder(config: Config) -> Path:
     return Path(config.rules.folder) if config.rules.folder else rules_dir()
 
 
+def has_data(config: Config) -> bool:
+    return bool(config.database.url) or (config.folder / "secmon.db").exists()
+
+
 @contextmanager
 def opened(config: Config) -> Iterator[Database]:
     """The database of an installation that exists already."""
-    if not config.database.url and not (config.folder / "secmon.db").exists():
+    if not has_data(config):
         raise UsageError(f"there is no secmon data in {config.folder}; name the folder with --data-dir or --config")
     database = open_database(config)
     try:

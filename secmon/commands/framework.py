@@ -1,50 +1,25 @@
-"""What the checks cover of a guideline, and what they do not."""
+"""What covers a guideline: checks, answers that somebody gave by hand, and where nothing does."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 
-from secmon.commands.common import rules_folder, say
+from secmon.app import now_utc
+from secmon.attestations import model
+from secmon.attestations.words import ANSWERS, STATES
+from secmon.commands.common import has_data, opened, rules_folder, say
 from secmon.config import Config
+from secmon.coverage import AttestedCoverage, CheckCoverage, ControlCoverage, Coverage, Kept, Known, Totals, coverage
 from secmon.errors import UsageError
-from secmon.evaluate.frameworks import Framework
-from secmon.evaluate.model import Language
-from secmon.evaluate.ruleset import RuleSet
-from secmon.rulebook import Rulebook
-
-
-class ControlCoverage(Struct, frozen=True, kw_only=True):
-    id: str
-    title: str
-    local_article: str
-    verified: bool
-    checks: dict[str, str]
-    """Title by id of the checks that bear on it; empty: nobody but a person can answer for it."""
-
-
-class Coverage(Struct, frozen=True, kw_only=True):
-    id: str
-    title: str
-    edition: str
-    controls: tuple[ControlCoverage, ...]
-
-
-_WORDS: dict[str, tuple[str, str]] = {
-    "total": (
-        "挙げている項目 {all}件のうち、点検があるもの {some}件",
-        "{some} of the {all} controls listed have checks",
-    ),
-    "none": ("点検がありません。人が確かめてください。", "no check: a person must see to it"),
-    "unverified": ("番号は公表された本文と未照合", "number not compared with the published text"),
-    "honest": (
-        "点検に通っても、項目のすべてを満たす証明にはなりません。ここにない項目は点検していません。",
-        "Passed checks do not prove a whole control, and controls that are not listed are not checked.",
-    ),
-}
+from secmon.evaluate.model import STANDINGS, Language, Standing, Text
+from secmon.rulebook import Rulebook, Rules
+from secmon.store import attestations
+from secmon.store.exceptions import softened
+from secmon.store.standings import machines_by_answer
 
 
 def framework_show(options: Namespace, config: Config) -> int:
@@ -53,46 +28,153 @@ def framework_show(options: Namespace, config: Config) -> int:
     if options.id is not None and options.id not in known:
         raise UsageError(f"there is no framework {options.id!r}; there are {', '.join(known)}")
     wanted = [known[options.id]] if options.id is not None else list(known.values())
-    found = [coverage(each, rules.checks, config.office.language) for each in wanted]
+    language = config.office.language
+    state = what_is_known(rules, config)
+    found = [coverage(each, state, language) for each in wanted]
     if options.json:
         say(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
         return 0
     for each in found:
-        for line in _lines(each, config.office.language, in_full=options.id is not None):
+        for line in _lines(each, language, in_full=options.id is not None):
             say(line)
-    say(_word("honest", config.office.language))
+    if not state.machines:
+        say(_word("no_data", language))
+    say(_word("honest", language))
     return 0
 
 
-def coverage(framework: Framework, rules: RuleSet, language: Language) -> Coverage:
-    return Coverage(
-        id=framework.id,
-        title=framework.title.of(language),
-        edition=framework.edition,
-        controls=tuple(
-            ControlCoverage(
-                id=control.id,
-                title=control.title.of(language),
-                local_article=control.local_article,
-                verified=control.verified,
-                checks={check: rules.checks[check].title.of(language) for check in control.checks},
-            )
-            for control in framework.controls
-        ),
+def what_is_known(rules: Rules, config: Config) -> Known:
+    """Without data, of the rules alone: an office looks at guidelines before it has machines."""
+    now = now_utc()
+    nothing = Known(
+        checks=rules.checks,
+        questions=rules.questions,
+        machines={},
+        attested={},
+        today=now.astimezone(config.tz).date(),
     )
+    if not has_data(config):
+        return nothing
+    with opened(config) as database, database.read() as connection:
+        machines = machines_by_answer(connection, list(rules.checks.checks), softened(connection))
+        records = attestations.read_all(connection)
+    return msgspec.structs.replace(nothing, machines=machines, attested=model.current(records, nothing.today, now))
+
+
+# ── in words ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_WORDS: Final[Mapping[str, Text]] = {
+    "listed": Text(ja="挙げている項目：{listed}", en="listed here: {listed}"),
+    "total": Text(
+        ja="全{all}件：点検 {checks}件、人の確認のみ {hand}件、確かめる手段なし {none}件",
+        en="{all} controls: {checks} with checks, {hand} attested by hand alone, {none} not covered",
+    ),
+    "answers": Text(ja="点検：{told}", en="checks: {told}"),
+    "kept": Text(ja="人の確認のみ：{told}", en="by hand alone: {told}"),
+    "also": Text(
+        ja="点検のある項目のうち、人の確認も要るもの {also}件（未確認・期限切れがあるもの {open}件）",
+        en="{also} of those with checks also rest on a person's word, {open} of them with one missing or overdue",
+    ),
+    "hand": Text(ja="人が確認", en="by hand"),
+    "none": Text(ja="確かめる手段がありません。", en="not covered: neither a check nor a question"),
+    "attested": Text(
+        ja="{answer}（{day} {post} {name}、{due} まで）{number}",
+        en="{answer} ({day}, {post} {name}, until {due}) {number}",
+    ),
+    "attest": Text(
+        ja="`secmon attest add {question} …` で登録してください",
+        en="enter it with `secmon attest add {question} …`",
+    ),
+    "unverified": Text(ja="番号は公表された本文と未照合", en="number not compared with the published text"),
+    "no_data": Text(
+        ja="データがまだないため、台数と確認の記録は表示していません。",
+        en="There are no data yet, so neither machines nor attestations are shown.",
+    ),
+    "honest": Text(
+        ja="点検に通っても、人が「できている」と答えても、項目のすべてを満たす証明にはなりません。"
+        "ここにない項目は確かめていません。",
+        en="Passed checks and a person's word do not prove a whole control, and controls that are not listed are not "
+        "looked at.",
+    ),
+}
+_STANDINGS: Final[Mapping[Standing, Text]] = {
+    "fail": Text(ja="要対応", en="fail"),
+    "unknown": Text(ja="確認不能", en="unknown"),
+    "excepted": Text(ja="例外", en="excepted"),
+    "pass": Text(ja="適合", en="pass"),
+    "not_applicable": Text(ja="対象外", en="not applicable"),
+}
+_KEPT: Final[Mapping[Kept, Text]] = {
+    "yes": ANSWERS["yes"],
+    "not_yes": Text(ja="一部またはできていない", en="partly or no"),
+    "overdue": STATES["overdue"],
+    "missing": STATES["missing"],
+}
 
 
 def _lines(of: Coverage, language: Language, *, in_full: bool) -> Iterator[str]:
-    total = _word("total", language).format(all=len(of.controls), some=sum(bool(it.checks) for it in of.controls))
-    yield f"{of.id}  {of.title} ({of.edition}): {total}"
+    yield f"{of.id}  {of.title} ({of.edition})"
+    if of.listed:
+        yield "  " + _word("listed", language).format(listed=of.listed)
+    yield from (f"  {line}" for line in _totals(of.totals, language))
+    for level, each in of.levels.items():
+        yield from (f"  {level}  {line}" for line in _totals(each, language))
     for control in of.controls if in_full else ():
-        notes = [control.local_article, "" if control.verified else _word("unverified", language)]
-        yield f"  {control.id} {control.title}" + "".join(f" [{note}]" for note in notes if note)
-        for check, title in control.checks.items():
-            yield f"    {check}  {title}"
-        if not control.checks:
-            yield f"    {_word('none', language)}"
+        yield from (f"  {line}" for line in _control(control, language))
+
+
+def _totals(of: Totals, language: Language) -> Iterator[str]:
+    yield _word("total", language).format(all=of.controls, checks=of.checks, hand=of.hand, none=of.none)
+    if of.answers:
+        told = _counted(((_STANDINGS[standing], number) for standing, number in of.answers.items()), language)
+        yield "  " + _word("answers", language).format(told=told)
+    if of.kept:
+        told = _counted(((_KEPT[kept], number) for kept, number in of.kept.items()), language)
+        yield "  " + _word("kept", language).format(told=told)
+    if of.also_by_hand:
+        yield "  " + _word("also", language).format(also=of.also_by_hand, open=of.also_open)
+
+
+def _counted(numbers: Iterable[tuple[Text, int]], language: Language) -> str:
+    return ("・" if language == "ja" else ", ").join(
+        f"{word.of(language)} {number}件" if language == "ja" else f"{number} {word.of(language)}"
+        for word, number in numbers
+    )
+
+
+def _control(control: ControlCoverage, language: Language) -> Iterator[str]:
+    notes = [control.level, control.local_article, "" if control.verified else _word("unverified", language)]
+    yield f"{control.id} {control.title}" + "".join(f" [{note}]" for note in notes if note)
+    for check in control.checks:
+        yield f"  {check.id}  {check.title}{_machines(check, language)}"
+    for each in control.attested:
+        yield f"  {_word('hand', language)}  {each.title}  {_attested(each, language)}"
+    if control.means == "none":
+        yield f"  {_word('none', language)}"
+
+
+def _machines(check: CheckCoverage, language: Language) -> str:
+    """Machines by how they answer, the worst first; what no machine answers is left out."""
+    if check.machines is None:
+        return ""
+    told = [(_STANDINGS[standing].of(language), check.machines[standing]) for standing in STANDINGS]
+    shown = [f"{word} {number}" for word, number in told if number]
+    return "".join(("  ", ("・" if language == "ja" else ", ").join(shown))) if shown else ""
+
+
+def _attested(of: AttestedCoverage, language: Language) -> str:
+    if of.answer is None:
+        return f"{STATES['missing'].of(language)}  {_word('attest', language).format(question=of.question)}"
+    told = _word("attested", language).format(
+        answer=ANSWERS[of.answer].of(language),
+        day=of.attested_on,
+        post=of.post,
+        name=of.name,
+        due=of.due_on,
+        number=of.number,
+    )
+    return told if of.state == "held" else f"{STATES[of.state].of(language)}  {told}"
 
 
 def _word(name: str, language: Language) -> str:
-    return _WORDS[name][language == "en"]
+    return _WORDS[name].of(language)

@@ -64,6 +64,34 @@ def _scope() -> argparse.ArgumentParser:
     return scope
 
 
+def add_attestations(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    attest = commands_.add_parser("attest", help="what no machine can answer: who confirmed it, until when (自己点検)")
+    actions = attest.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", parents=[shared], help="enter an answer; it replaces the one before")
+    add.add_argument("question", metavar="QUESTION", help="as `secmon attest list` prints it, e.g. training")
+    add.add_argument("--answer", required=True, choices=("yes", "partly", "no"))
+    add.add_argument("--post", required=True, metavar="POST", help="post of whoever attests, e.g. 総務課長")
+    add.add_argument("--name", required=True, metavar="NAME", help="and the name, as the office writes it")
+    add.add_argument("--evidence", metavar="TEXT", help="where the proof is: file number, list, minutes")
+    add.add_argument("--on", metavar="YYYY-MM-DD", help="day on which it was attested (default: today)")
+    add.add_argument("--until", metavar="YYYY-MM-DD", help="last day on which it holds (default: the fiscal year's)")
+    add.add_argument("--json", action="store_true", help="for programs")
+    add.set_defaults(handler="attest.attest_add")
+    all_ = actions.add_parser("list", parents=[shared], help="every question, how it was answered and what is due")
+    all_.add_argument("--due", action="store_true", help="only what is missing, overdue or due within 30 days")
+    all_.add_argument("--all", action="store_true", help="every record, those replaced and withdrawn, too")
+    all_.add_argument("--json", action="store_true", help="for programs")
+    all_.set_defaults(handler="attest.attest_list")
+    show = actions.add_parser("show", parents=[shared], help="one question in full, what rests on it, its answers")
+    show.add_argument("question", metavar="QUESTION")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(handler="attest.attest_show")
+    withdraw = actions.add_parser("withdraw", parents=[shared], help="take an answer back; the one before counts again")
+    withdraw.add_argument("number", metavar="NUMBER")
+    withdraw.add_argument("--reason", required=True, metavar="TEXT")
+    withdraw.set_defaults(handler="attest.attest_withdraw")
+
+
 def add_findings(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     finding = commands_.add_parser("finding", help="open problems: take note, say who looks after them until when")
     actions = finding.add_subparsers(required=True, metavar="ACTION")

@@ -17,6 +17,7 @@ from secmon.evaluate.model import STANDINGS, Standing, Status
 from secmon.store.exceptions import softened
 from secmon.store.hosts import in_use
 from secmon.store.schema import findings, hosts, results
+from secmon.store.standings import machines_by_answer
 
 Borne = Mapping[uuid.UUID, tuple[Standing, str]]
 """How failing answers count that do not count as failing, by machine."""
@@ -47,34 +48,16 @@ class CheckAnswers(Struct, frozen=True, kw_only=True):
 
 
 def read(connection: Connection, check: str) -> CheckAnswers:
-    borne = {host_id: counts_as for (host_id, _), counts_as in softened(connection, checks=[check]).items()}
+    covered = softened(connection, checks=[check])
+    borne = {host_id: counts_as for (host_id, _), counts_as in covered.items()}
     failing = _machines(connection, check, "fail", borne)
     disputed = [msgspec.structs.replace(each, reason=borne[each.host_id][1]) for each in failing["unknown"]]
     return CheckAnswers(
-        counts=_counts(connection, check, borne),
+        counts=machines_by_answer(connection, [check], covered)[check],
         failing=tuple(failing["fail"]),
         unknown=(*disputed, *_machines(connection, check, "unknown", {})["unknown"]),
         excepted=tuple(failing["excepted"]),
     )
-
-
-def _counts(connection: Connection, check: str, borne: Borne) -> dict[Standing, int]:
-    rows = connection.execute(
-        sa.select(results.c.status, sa.func.count().label("machines"))
-        .join(hosts, hosts.c.host_id == results.c.host_id)
-        .where(results.c.check_id == check, results.c.observed_to.is_(None), *in_use())
-        .group_by(results.c.status)
-    )
-    answered = {row.status: row.machines for row in rows}
-    machines = connection.execute(sa.select(sa.func.count()).select_from(hosts).where(*in_use())).scalar_one()
-    counts: dict[Standing, int] = {status: answered.get(status, 0) for status in STANDINGS}
-    counts["unknown"] += machines - sum(answered.values())
-    in_use_now = frozenset(connection.execute(sa.select(hosts.c.host_id).where(*in_use())).scalars()) if borne else ()
-    for host_id, (counts_as, _) in borne.items():
-        if host_id in in_use_now:
-            counts["fail"] -= 1
-            counts[counts_as] += 1
-    return counts
 
 
 def _machines(connection: Connection, check: str, status: Status, borne: Borne) -> dict[Standing, list[MachineAnswer]]:

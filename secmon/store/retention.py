@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from secmon.config import Config
 from secmon.store.schema import (
     archived_reports,
+    attestations,
     audit,
     deliveries,
     dispatches,
@@ -61,6 +62,7 @@ def purge(connection: Connection, config: Config, now: datetime) -> int:
             (host_attributes, host_attributes.c.valid_to < old),
             (host_assets, host_assets.c.valid_to < old),
             (planned_attributes, planned_attributes.c.settled_at < old),
+            (attestations, attestations.c.due_on < old.astimezone(config.tz).date().isoformat()),
             (scanner_results, scanner_results.c.observed_to < old),
             (sightings, sa.and_(sightings.c.recorded_at < old, ~_newest_sighting())),
             (jobs, jobs.c.finished_at < old),

@@ -354,6 +354,26 @@ exceptions = Table(  # 例外措置 and 誤検知: which problems are borne with
     Column("ended_reason", Text),
 )
 
+attestations = Table(  # what the office says of itself; written once, withdrawn at most once, replaced by a later one
+    "attestations",
+    metadata,
+    Column("attestation_id", Uuid, primary_key=True),
+    Column("number", String(16), nullable=False, unique=True),  # how people call it: fiscal year, A, counter
+    Column("question", String(64), nullable=False),  # id in `rules/attestations/`
+    Column("asked", Text, nullable=False),  # the words of the question when it was answered
+    Column("answer", String(16), nullable=False),  # yes, partly, no
+    Column("attested_on", String(10), nullable=False),  # this and the next: office-local dates
+    Column("due_on", String(10), nullable=False),  # the last day on which it holds
+    Column("post", String(100), nullable=False),
+    Column("name", String(100), nullable=False),  # of the person, as the office writes it
+    Column("evidence", Text, nullable=False, default=""),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", String(100), nullable=False),
+    Column("withdrawn_at", Instant),
+    Column("withdrawn_by", String(100)),
+    Column("withdrawn_reason", Text),
+)
+
 transitions = Table(  # append-only; written with the result that caused it
     "transitions",
     metadata,

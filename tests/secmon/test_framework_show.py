@@ -1,4 +1,4 @@
-"""`secmon framework show`: what the checks cover of a guideline, said without a claim too many."""
+"""`secmon framework show` without data: what covers a guideline, said without a claim too many."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ title: {ja: 町の規程, en: Rules of the town}
 edition: "1"
 verified: false
 controls:
-  - {id: "1", title: {ja: 時刻, en: Time}, checks: [time.synchronized], verified: true, local_article: 第9条}
-  - {id: "2", title: {ja: 研修, en: Training}, checks: []}
+  - {id: "1", title: {ja: 時刻, en: Time}, checks: [time.synchronized], attested: [log-review], verified: true,
+     local_article: 第9条}
+  - {id: "2", title: {ja: 研修, en: Training}}
 """
 
 
@@ -39,6 +40,7 @@ def show(folder: Path, id_: str | None, *, json: bool = False, language: Languag
     config = Config()
     config = replace(
         config,
+        data_dir=str(folder / "no-data"),
         rules=replace(config.rules, folder=str(folder)),
         office=replace(config.office, language=language),
     )
@@ -50,34 +52,43 @@ def test_it_tells_control_by_control_what_is_checked_and_what_only_a_person_can_
 ) -> None:
     assert show(rules, "town", language="en") == 0
 
-    first, time, check, training, nothing, honest = capsys.readouterr().out.splitlines()
-    assert first == "town  Rules of the town (1): 1 of the 2 controls listed have checks"
+    first, total, also, time, check, by_hand, training, nothing, no_data, honest = capsys.readouterr().out.splitlines()
+    assert first == "town  Rules of the town (1)"
+    assert total == "  2 controls: 1 with checks, 0 attested by hand alone, 1 not covered"
+    assert also == "    1 of those with checks also rest on a person's word, 1 of them with one missing or overdue"
     assert time == "  1 Time [第9条]"
     assert check.startswith("    time.synchronized  ")
+    assert by_hand.startswith("    by hand  Reading the logs  not attested")
     assert training == "  2 Training [number not compared with the published text]"
-    assert nothing == "    no check: a person must see to it"
+    assert nothing == "    not covered: neither a check nor a question"
+    assert no_data.startswith("There are no data yet")
     assert "do not prove" in honest
 
 
-def test_it_speaks_japanese_and_gives_a_line_for_each_framework(
+def test_it_speaks_japanese_and_tells_of_every_framework_only_the_totals(
     rules: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show(rules, None)
 
-    *shipped, line, honest = capsys.readouterr().out.splitlines()
-    assert len(shipped) == len(list((rules / "frameworks").glob("*.yaml"))) - 1
-    assert line == "town  町の規程 (1): 挙げている項目 2件のうち、点検があるもの 1件"
-    assert honest.endswith("ここにない項目は点検していません。")
+    said = capsys.readouterr().out
+    for file in (rules / "frameworks").glob("*.yaml"):
+        assert f"{file.stem}  " in said
+    assert "  全2件：点検 1件、人の確認のみ 0件、確かめる手段なし 1件\n" in said
+    assert "  IG1  全56件：" in said
+    assert "time.synchronized" not in said
+    assert said.endswith("ここにない項目は確かめていません。\n")
 
 
 def test_it_gives_programs_the_same(rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
     show(rules, "town", json=True)
 
     [town] = json.loads(capsys.readouterr().out)
-    assert [(it["id"], list(it["checks"]), it["verified"], it["local_article"]) for it in town["controls"]] == [
-        ("1", ["time.synchronized"], True, "第9条"),
-        ("2", [], False, ""),
-    ]
+    assert [
+        (it["id"], [check["id"] for check in it["checks"]], it["means"], it["verified"], it["local_article"])
+        for it in town["controls"]
+    ] == [("1", ["time.synchronized"], "checks", True, "第9条"), ("2", [], "none", False, "")]
+    assert town["controls"][0]["attested"][0]["state"] == "missing"
+    assert town["controls"][0]["checks"][0]["machines"] is None
 
 
 def test_it_names_the_frameworks_there_are_when_asked_for_another(rules: Path) -> None:

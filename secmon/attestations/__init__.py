@@ -1,0 +1,1 @@
+"""What the office says of itself: answers to questions that no machine can answer, with date and person."""
