@@ -70,6 +70,9 @@ class Check(Struct, frozen=True, kw_only=True):
     """Sections that must be there for an answer: all of `reads` except those that only `applies` reads."""
     paths: frozenset[str] = frozenset()
     """Paths of the facts that decide, e.g. `patches.pending[].security`."""
+    rests_on: frozenset[str] = frozenset()
+    """Paths of all facts that any of its conditions reads, and its sections: while these stay as they are, and what is
+    said of the machine and the clock too, its verdict does."""
     time_dependent: bool = False
     """`now` alone can change the answer (beyond staleness, to which every check that reads a section is subject)."""
     file: str = ""

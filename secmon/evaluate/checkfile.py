@@ -102,6 +102,7 @@ def _check(
         reads=reads,
         judged_sections=frozenset().union(*(condition.sections for condition in judged)),
         paths=frozenset().union(*(c.reads for c in present if c not in (conditions.evidence, conditions.key))),
+        rests_on=reads.union(*(condition.reads for condition in present)),
         time_dependent=any(condition.time_dependent for condition in present),
         file=reader.file,
     )

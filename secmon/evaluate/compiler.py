@@ -24,6 +24,9 @@ COMPARE: Final[Mapping[str, Callable[..., bool]]] = {
 }
 
 
+_ENDINGS: Final[Mapping[str, Callable[..., bool]]] = {"startsWith": str.startswith, "endsWith": str.endswith}
+
+
 class Compiler:
     """One walk over a tree: kinds are checked, reads are collected, closures are made."""
 
@@ -140,7 +143,25 @@ class Compiler:
         body = self.boolean(tree.body, inner)
         if tree.kind == "filter":
             return Typed(of.kind, _filtering(of.run, tree.variable, body), of.path)
-        return Typed(BOOL, _deciding(of.run, tree.variable, body, decided_by=tree.kind == "exists"))
+        run = self.any_ending(tree, of, scope) or _deciding(
+            of.run, tree.variable, body, decided_by=tree.kind == "exists"
+        )
+        return Typed(BOOL, run)
+
+    def any_ending(self, tree: syntax.Macro, of: Typed, scope: Scope) -> Run | None:
+        """`["a", "b"].exists(x, text.startsWith(x))`, in one step: lists of software ask it of every package."""
+        body = tree.body
+        if tree.kind != "exists" or of.constant is None or not isinstance(body, syntax.Call):
+            return None
+        test = _ENDINGS.get(body.function)
+        if test is None or body.arguments[1] != syntax.Name(tree.variable):
+            return None
+        try:
+            text = self.compile(body.arguments[0], scope).run
+        except ConditionError:  # the text itself speaks of the variable
+            return None
+        parts = tuple(str(part) for part in of.constant)
+        return lambda frame: test(text(frame), parts)
 
     def choice(self, tree: syntax.Choice, scope: Scope) -> Typed:
         condition = self.boolean(tree.condition, scope)

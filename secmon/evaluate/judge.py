@@ -46,6 +46,10 @@ def _guarded(desk: _Desk, check: Check) -> Verdict:
         return Verdict(check=check.id, status="unknown", reason=f"judging failed: {type(error).__name__}")
 
 
+def _is_stale(machine: Machine, now: datetime) -> bool:
+    return machine.observed_at is None or now - machine.observed_at > timedelta(seconds=machine.stale_after_s)
+
+
 class _Desk:
     """What all checks of one machine share: the sections that are there, and the names that conditions see."""
 
@@ -59,6 +63,7 @@ class _Desk:
         }
         self.names["now"] = around.now
         self.names["attributes"] = machine.attributes
+        self.is_stale = _is_stale(machine, around.now)
 
     def judge(self, check: Check) -> Verdict:
         limits = {name: limit.of(self.machine.zone) for name, limit in check.limits.items()}
@@ -74,14 +79,9 @@ class _Desk:
 
     def before(self, check: Check, frame: Frame) -> Answer | None:
         """The answer where it is settled before the facts themselves are judged."""
-        if check.reads and self.is_stale():
+        if check.reads and self.is_stale:
             return "unknown", STALE
         return self.does_not_apply(check, frame) or self.not_there(check) or self.is_not_fresh(check, frame)
-
-    def is_stale(self) -> bool:
-        observed_at = self.machine.observed_at
-        limit = timedelta(seconds=self.machine.stale_after_s)
-        return observed_at is None or self.around.now - observed_at > limit
 
     def does_not_apply(self, check: Check, frame: Frame) -> Answer | None:
         """Only determined-false means `not_applicable`."""

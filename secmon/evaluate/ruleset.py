@@ -31,10 +31,14 @@ class RuleSet(Struct, frozen=True, kw_only=True, dict=True):
     lifecycle: Lifecycle
     areas: tuple[str, ...] = tuple(AREAS)
 
-    def touched(self, sections: Iterable[str]) -> frozenset[str]:
-        """Ids of the checks that read any of these sections."""
-        by_section = self._by_section
-        return frozenset().union(*(by_section.get(section, frozenset()) for section in sections))
+    def touched(self, paths: Iterable[str]) -> frozenset[str]:
+        """Ids of the checks whose answers rest on any of these facts (`os.build`) or whole sections (`os`)."""
+        by_path = self._by_path
+        return frozenset().union(*(by_path.get(path, frozenset()) for path in paths))
+
+    def sections_of(self, checks: Iterable[str]) -> frozenset[str]:
+        """The sections that these checks read; ids that are unknown are passed over."""
+        return frozenset().union(*(self.checks[check].reads for check in checks if check in self.checks))
 
     @cached_property
     def time_dependent(self) -> frozenset[str]:
@@ -47,12 +51,12 @@ class RuleSet(Struct, frozen=True, kw_only=True, dict=True):
         return frozenset(check.id for check in self.checks.values() if not check.reads)
 
     @cached_property
-    def _by_section(self) -> Mapping[str, frozenset[str]]:
-        sections = frozenset().union(*(check.reads for check in self.checks.values()))
-        return {
-            section: frozenset(check.id for check in self.checks.values() if section in check.reads)
-            for section in sections
-        }
+    def _by_path(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for check in self.checks.values():
+            for path in check.rests_on:
+                found.setdefault(path, set()).add(check.id)
+        return {path: frozenset(checks) for path, checks in found.items()}
 
 
 def load_rules(folder: Path) -> RuleSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -36,10 +36,10 @@ def _read(name: str, status: str, reason: str, data: bytes | None) -> SectionSta
 
 
 def builtins(section: facts.Section) -> Mapping[str, object]:
-    """Facts as a judge sees them: undetermined fields left out, instants typed. ValueError for one without a zone."""
+    """Facts as a judge sees them: undetermined fields left out, instants in UTC. ValueError for one without a zone."""
     plain_facts: dict[str, object] = msgspec.to_builtins(section, builtin_types=(datetime,))
     if isinstance(section, WITH_INSTANTS):
-        _check_zones(plain_facts)
+        return {name: _in_utc(value) for name, value in plain_facts.items()}
     return plain_facts
 
 
@@ -51,11 +51,14 @@ def _holds_instants(kind: Kind) -> bool:
 WITH_INSTANTS: Final = tuple(facts.SECTIONS[name] for name, kind in section_kinds().items() if _holds_instants(kind))
 
 
-def _check_zones(value: object) -> None:
+def _in_utc(value: object) -> object:
+    """The value with its instants in UTC: the same instant is the same value, and gives the same text."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("an instant has no time zone")
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
     if isinstance(value, dict):
-        value = list(value.values())
+        return {name: _in_utc(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        for inner in value:
-            _check_zones(inner)
-    elif isinstance(value, datetime) and value.tzinfo is None:
-        raise ValueError("an instant has no time zone")
+        return tuple(map(_in_utc, value))
+    return value

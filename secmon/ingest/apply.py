@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
+from secmon.evaluate.changes import changed_paths
 from secmon.evaluate.ruleset import RuleSet
 from secmon.ingest import clones, rotation
 from secmon.ingest.admission import Admitted, Refused
@@ -154,18 +155,19 @@ class Applier:
             self._judge(connection, host, revision, "rules", admitted.received_at, admitted.received_at, None)
             revision += 1
         if report.sections is UNSET:
-            changed: frozenset[str] = frozenset()
+            stored = None
             want = lacking(connection, host, report)
         else:
             stored = store_sections(
                 connection, host, report, revision=revision, observed_at=observed_at, now=admitted.received_at
             )
-            changed, want = stored.changed, stored.want
+            want = stored.want
         _contact(connection, host, admitted, observed_at, confirmed=not want)
         values: dict[str, object] = {"revision": revision, "resyncing": bool(want)}
         if not want:
             all_checks = host.resyncing or is_back or host.state != host.judged_state or self._was_stale(host, admitted)
-            checks = None if all_checks else self._rules.touched(changed)
+            changes = stored.changes() if stored is not None and not all_checks else ()
+            checks = None if all_checks else self._rules.touched(changed_paths(changes))
             cause = "attributes" if is_back else "machine"
             self._judge(connection, host, revision, cause, observed_at, admitted.received_at, checks)
             if self._is_behind_the_sweep(host, observed_at):  # what the clock had changed since stays changed

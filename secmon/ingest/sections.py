@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,15 +10,25 @@ import sqlalchemy as sa
 from msgspec import UNSET, Struct
 from sqlalchemy.engine import Connection, Row
 
+from secmon.evaluate.changes import Change
+from secmon.evaluate.sections import Stored as Content
+from secmon.evaluate.sections import read_sections
 from secmon.store.schema import section_versions
 from secmon_agent import wire
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    changed: frozenset[str]
-    """Sections that are now other than before, those that are gone among them."""
+    """Sections that are now other than before, those that are gone among them, as they were and as they are."""
+
+    before: Mapping[str, Content]
+    after: Mapping[str, Content]
     want: tuple[str, ...]
     """Sections that changed, whose data did not come along."""
+
+    def changes(self) -> Iterator[Change]:
+        before, after = read_sections(self.before), read_sections(self.after)
+        for name in before.keys() | after.keys():
+            yield Change(section=name, before=before.get(name), after=after.get(name))
 
 
 def store_sections(
@@ -33,7 +44,9 @@ def store_sections(
     want = tuple(name for name, section in changed.items() if section.status == "ok" and section.data is UNSET)
     fresh = {name: section for name, section in changed.items() if name not in want}
     gone = set(current) - set(report.sections)
-    _end(connection, host, (set(fresh) & set(current)) | gone, observed_at)
+    ended = (set(fresh) & set(current)) | gone
+    before = _content(connection, host, ended)
+    _end(connection, host, ended, observed_at)
     if fresh:
         connection.execute(
             sa.insert(section_versions),
@@ -53,7 +66,8 @@ def store_sections(
                 for name, section in fresh.items()
             ],
         )
-    return Stored(changed=frozenset(fresh) | gone, want=want)
+    after = {name: (it.status, legible(it.reason), None if it.data is UNSET else it.data) for name, it in fresh.items()}
+    return Stored(before=before, after=after, want=want)
 
 
 def legible(text: str) -> str:
@@ -80,6 +94,18 @@ def _current(connection: Connection, host: Row[Any]) -> dict[str, tuple[str, byt
         )
     )
     return {name: (status, digest) for name, status, digest in rows}
+
+
+def _content(connection: Connection, host: Row[Any], names: set[str]) -> dict[str, Content]:
+    if not names:
+        return {}
+    table = section_versions.c
+    rows = connection.execute(
+        sa.select(table.section, table.status, table.reason, table.data).where(
+            table.host_id == host.host_id, table.section.in_(sorted(names)), table.observed_to.is_(None)
+        )
+    )
+    return {name: (status, reason, data) for name, status, reason, data in rows}
 
 
 def _end(connection: Connection, host: Row[Any], names: set[str], observed_at: datetime) -> None:

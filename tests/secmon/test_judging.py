@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from secmon import judging
 from secmon.config import Config
-from secmon.evaluate.model import Machine
+from secmon.evaluate.judge import evaluate
+from secmon.evaluate.model import Machine, Verdict
 from secmon.evaluate.ruleset import RuleSet, load_rules
 from secmon.resources import rules_dir
 from secmon.store.hosts import set_attribute
@@ -299,13 +300,35 @@ def test_it_judges_the_others_when_one_host_cannot_be_judged(office: Office, mon
         office.report(host, linux())
     broken, load_machine = sorted(hosts_)[1], judging.load_machine
 
-    def load(connection: sa.Connection, config: Config, host_id: uuid.UUID) -> Machine:
+    def load(connection: sa.Connection, config: Config, host_id: uuid.UUID, *only: frozenset[str] | None) -> Machine:
         if host_id == broken:
             raise OverflowError("date value out of range")
-        return load_machine(connection, config, host_id)
+        return load_machine(connection, config, host_id, *only)
 
     monkeypatch.setattr(judging, "load_machine", load)
     judging.sweep(office.database, office.rules, office.config, START + 20 * DAY)
 
     stale = {host: intervals(office, host, "ports.exposed-high-risk")[-1][2] == "stale" for host in hosts_}
     assert stale == {host: host != broken for host in hosts_}
+
+
+def test_it_judges_again_only_what_rests_on_the_facts_that_changed(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = office.add_host("sv1", zone="lgwan")
+    office.report(host, linux())
+    asked: list[tuple[frozenset[str], frozenset[str]]] = []
+
+    def spy(rules: RuleSet, machine: Machine, now: datetime, checks: frozenset[str]) -> list[Verdict]:
+        asked.append((checks, frozenset(machine.sections)))
+        return evaluate(rules, machine, now, checks)
+
+    monkeypatch.setattr(judging, "evaluate", spy)
+    ended = {"os": facts.Os(family="linux", id="debian", name="Debian GNU/Linux 9", version="9")}
+    office.report(host, linux() | ended, START + DAY)
+    office.report(host, linux() | ended | {"ports": facts.Ports(listening=())}, START + 2 * DAY)
+
+    assert asked[0][0] == office.rules.touched(["os.name", "os.version"]) < office.rules.touched(["os"])
+    assert asked[1][0] == office.rules.touched(["ports.listening"])
+    assert asked[0][1] | asked[1][1] <= {"os", "host", "ports"}
+    assert [row[0] for row in intervals(office, host, "support.os")] == ["pass", "fail"]

@@ -344,3 +344,23 @@ def test_a_check_that_breaks_down_is_unknown_and_stops_no_other(write_check: Wri
         ("unknown", "judging failed: ZeroDivisionError"),
         ("pass", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "name", "answer"),
+    [
+        ("['Any', 'Team'].exists(x, os.name.startsWith(x))", "TeamViewer", "pass"),
+        ("['Any', 'Team'].exists(x, os.name.startsWith(x))", "My TeamViewer", "fail"),
+        ("['Any', 'Team'].exists(x, os.name.startsWith(x))", None, "unknown"),
+        ("['Any', 'Viewer'].exists(x, os.name.endsWith(x))", "TeamViewer", "pass"),
+        ("['Any', 'Team'].all(x, os.name.startsWith(x))", "TeamViewer", "fail"),
+        ("['Any', 'Team'].exists(x, x.startsWith(os.name))", "T", "pass"),
+        ("['Any', 'Team'].exists(x, (os.name + x).endsWith(x))", "", "pass"),
+    ],
+)
+def test_a_list_of_beginnings_is_asked_as_any_other_list(
+    write_check: Write, condition: str, name: str | None, answer: str
+) -> None:
+    folder = write_check(pass_=f'"{condition}"')
+
+    assert judged(folder, machine(os=ok(**({} if name is None else {"name": name})))).status == answer
