@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from secmon.commands.common import rules_folder, say
+from secmon.commands.common import say
 from secmon.config import Config
 from secmon.errors import UsageError
 from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.model import Language
 from secmon.evaluate.ruleset import RuleSet
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 
 
 class ControlCoverage(Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ _WORDS: dict[str, tuple[str, str]] = {
 
 
 def framework_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     known = {each.id: each for each in rules.frameworks}
     if options.id is not None and options.id not in known:
         raise UsageError(f"there is no framework {options.id!r}; there are {', '.join(known)}")
