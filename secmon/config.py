@@ -90,6 +90,8 @@ class Mail(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Rules(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     folder: str = ""
     """Rules folder; empty: the one that came with secmon."""
+    site: str = ""
+    """The office's own rules: checks, limits, lists, profiles; empty: `rules` in the data folder, if there is one."""
 
 
 class Retention(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,7 +196,7 @@ def check(config: Config, base: Path, origin: str = "configuration") -> Config:
             config.database,
             url=_secret(base, config.database.url, config.database.url_file, f"{origin}: database.url"),
         ),
-        rules=replace(config.rules, folder=_path(base, config.rules.folder)),
+        rules=replace(config.rules, folder=_path(base, config.rules.folder), site=_path(base, config.rules.site)),
     )
 
 

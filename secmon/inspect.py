@@ -17,6 +17,7 @@ from rich.text import Text as Line
 
 from secmon.errors import UsageError
 from secmon.evaluate.check import Check
+from secmon.evaluate.folders import Folders
 from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import SEVERITIES, Language, Machine, Severity, Text, Verdict
 from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
@@ -177,9 +178,17 @@ def _judged(check: Check, verdict: Verdict) -> _Judged:
     )
 
 
-def run_inspect(facts_file: Path | None, *, json: bool, language: Language, rules_dir: Path, out: TextIO) -> int:
+def run_inspect(
+    facts_file: Path | None,
+    *,
+    json: bool,
+    language: Language,
+    rules_dir: Path,
+    out: TextIO,
+    site: Path | None = None,
+) -> int:
     """Judge this machine, or the one that `facts_file` describes; 1 when a check of high severity fails, else 0."""
-    rules = _rules(rules_dir)
+    rules = _rules(Folders(rules_dir, site))
     observed_at, sections = _sections(facts_file)
     now = datetime.now(UTC)
     machine = Machine(
@@ -200,12 +209,12 @@ def _of_facts(rules: RuleSet) -> list[str]:
     return [check.id for check in rules.checks.values() if check.reads]
 
 
-def _rules(folder: Path) -> RuleSet:
+def _rules(folders: Folders) -> RuleSet:
     try:
-        return load_rules(folder)
+        return load_rules(*folders)
     except RulesError as error:
         more = f" (and {len(error.mistakes) - 1} more)" if len(error.mistakes) > 1 else ""
-        raise UsageError(f"{error.mistakes[0]}{more}; `secmon rules check {folder}` names them all") from None
+        raise UsageError(f"{error.mistakes[0]}{more}; `secmon rules check` names them all") from None
 
 
 def _sections(facts_file: Path | None) -> tuple[datetime | None, Mapping[str, wire.Section]]:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from secmon.alerts.model import AlertRule
 from secmon.alerts.rules import load_alert_rules
+from secmon.config import Config
 from secmon.errors import UsageError
+from secmon.evaluate.adapt import LimitChange
+from secmon.evaluate.folders import Folders, fingerprint
 from secmon.evaluate.frameworks import Framework, load_frameworks
 from secmon.evaluate.mistakes import RulesError
 from secmon.evaluate.questions import Question, load_questions
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.resources import rules_dir
 
 log = logging.getLogger(__name__)
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """One reading of a rules folder."""
+    """One reading of the rules folders."""
 
     checks: RuleSet
     frameworks: tuple[Framework, ...]
@@ -28,45 +32,60 @@ class Rules(Struct, frozen=True, kw_only=True):
     questions: Mapping[str, Question]
 
 
-def read(folder: Path) -> Rules:
+def rules_folders(config: Config) -> Folders:
+    """The folders that rules come from, by the settings. Raises UsageError where the office's own cannot be meant."""
+    shipped = Path(config.rules.folder) if config.rules.folder else rules_dir()
+    if not config.rules.site:
+        site = config.folder / "rules"
+        return Folders(shipped, None if site.resolve() == shipped.resolve() else site)
+    site = Path(config.rules.site)
+    if not site.is_dir():
+        raise UsageError(f"rules.site: {site} is no folder; make it, or take the setting out")
+    if site.resolve() == shipped.resolve():
+        raise UsageError(f"rules.site: {site} holds the shipped rules; the office's own go into a folder of their own")
+    return Folders(shipped, site)
+
+
+def read(folders: Folders) -> Rules:
     """Raises RulesError with every mistake."""
-    checks = load_rules(folder)
+    checks = load_rules(*folders)
     return Rules(
         checks=checks,
-        frameworks=load_frameworks(folder, checks),
-        alerts=load_alert_rules(folder),
-        questions=load_questions(folder),
+        frameworks=load_frameworks(folders.shipped, checks),
+        alerts=load_alert_rules(folders.shipped),
+        questions=load_questions(folders.shipped),
     )
 
 
 class Rulebook:
-    """Holds the last good rules of a folder. `trouble` says why newer ones were not taken; empty when all is well."""
+    """Holds the last good rules. `trouble` says why newer ones were not taken; empty when all is well."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, site: Path | None = None) -> None:
         """Raises UsageError with file, line and reason of the first mistake."""
-        self._folder = folder
-        self._seen = _fingerprint(folder)
+        self._folders = Folders(folder, site)
+        self._seen = fingerprint(self._folders)
         try:
-            self.rules = read(folder)
+            self.rules = read(self._folders)
         except RulesError as error:
             raise UsageError(_first(error)) from None
         self.trouble = ""
+        _tell_misfits(self.current)
 
     @property
     def current(self) -> RuleSet:
         return self.rules.checks
 
     def reload(self) -> bool:
-        """Take the folder's rules when its files changed; True when other checks are in force than before.
+        """Take the folders' rules when their files changed; True when other checks are in force than before.
 
         Broken rules are not taken: the last good ones stay, and the log and `trouble` say so.
         """
-        seen = _fingerprint(self._folder)
+        seen = fingerprint(self._folders)
         if seen == self._seen:
             return False
         self._seen = seen
         try:
-            fresh = read(self._folder)
+            fresh = read(self._folders)
         except RulesError as error:
             self.trouble = _first(error)
             log.error("the changed rules are not taken, the last good ones stay: %s", self.trouble)  # noqa: TRY400
@@ -75,6 +94,7 @@ class Rulebook:
         changed = fresh.checks.version != self.rules.checks.version
         self.rules = fresh
         log.info("rules %s are in force (%d checks)", fresh.checks.version, len(fresh.checks.checks))
+        _tell_misfits(fresh.checks)
         return changed
 
 
@@ -84,12 +104,22 @@ def _first(error: RulesError) -> str:
     return f"{first.file}:{first.line}: {first.reason}{more}"
 
 
-def _fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
-    found = set()
-    for file in folder.rglob("*.yaml"):
-        try:
-            stat = file.stat()
-        except FileNotFoundError:
-            continue
-        found.add((str(file), stat.st_mtime_ns, stat.st_size))
-    return frozenset(found)
+def _tell_misfits(rules: RuleSet) -> None:
+    for misfit in rules.misfits:
+        log.warning("the office's own rules: %s", misfit)
+
+
+def strange_zones(rules: RuleSet, config: Config) -> list[str]:
+    """Zones that the office's own rules name and the settings do not; what is said of them never holds."""
+    named = {zone for override in rules.overrides.values() for zone in _zones(override.limits.values())}
+    for override in rules.overrides.values():
+        named |= set(override.disabled.zones) if override.disabled is not None else set()
+    for profile in rules.profiles:
+        if profile.is_own:
+            named |= {zone for selector in profile.hosts for zone in selector.get("zone", ())}
+            named |= {zone for changes in profile.limits.values() for zone in _zones(changes.values())}
+    return sorted(named - {zone.id for zone in config.zones})
+
+
+def _zones(changes: Iterable[LimitChange]) -> set[str]:
+    return {zone for change in changes for zone in change.numbers} - {"default"}

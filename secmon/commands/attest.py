@@ -13,14 +13,14 @@ from secmon.app import now_utc
 from secmon.attestations.model import ANSWERS, Attestation, current, due, latest_due, state
 from secmon.attestations.words import ANSWERS as ANSWER_WORDS
 from secmon.attestations.words import HISTORY
-from secmon.commands.common import actor, check_day, check_post, check_text, note, opened, rules_folder, say, say_json
+from secmon.commands.common import actor, check_day, check_post, check_text, note, opened, say, say_json
 from secmon.commands.common import spoken as _in
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.questions import Question
 from secmon.exceptions.model import fiscal_year
-from secmon.rulebook import Rulebook, Rules
+from secmon.rulebook import Rulebook, Rules, rules_folders
 from secmon.store import attestations, audit
 
 _MAX_TEXT = 1_000
@@ -28,7 +28,7 @@ _MAX_NAME = 100
 
 
 def attest_add(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     question = _question(options.question, rules, config)
     post = check_post("--post", options.post, config)
     name = _text("--name", options.name, config, _MAX_NAME)
@@ -71,7 +71,7 @@ _AUDITED: Final = ("question", "answer", "attested_on", "due_on", "post", "name"
 
 
 def attest_list(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     with opened(config) as database, database.read() as connection:
         records = attestations.read_all(connection)
     now = now_utc()
@@ -93,7 +93,7 @@ def attest_list(options: Namespace, config: Config) -> int:
 
 
 def attest_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     question = _question(options.question, rules, config)
     with opened(config) as database, database.read() as connection:
         records = [each for each in attestations.read_all(connection) if each.question == question.id]

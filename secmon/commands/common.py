@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from pathlib import Path
 
 import msgspec
 
 from secmon.app import open_database
 from secmon.config import Config
 from secmon.errors import UsageError
-from secmon.resources import rules_dir
 from secmon.store.database import Database
 
 
@@ -34,10 +32,6 @@ def actor() -> str:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):
         return "cli"
-
-
-def rules_folder(config: Config) -> Path:
-    return Path(config.rules.folder) if config.rules.folder else rules_dir()
 
 
 def has_data(config: Config) -> bool:

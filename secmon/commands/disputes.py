@@ -8,17 +8,17 @@ from pathlib import Path
 import msgspec
 
 from secmon.app import now_utc
-from secmon.commands.common import actor, note, opened, rules_folder, say, spoken
+from secmon.commands.common import actor, note, opened, say, spoken
 from secmon.commands.exceptions import find_record
 from secmon.config import Config
 from secmon.errors import Failure
 from secmon.exceptions.export import export
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 from secmon.store import audit
 
 
 def dispute_export(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     with opened(config) as database, database.write() as connection:
         record = find_record(connection, options.number, "dispute", config)
         check = rules.checks.get(record.scope.check)

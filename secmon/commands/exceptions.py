@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.app import now_utc
-from secmon.commands.common import actor, check_day, check_post, check_text, note, opened, rules_folder, say, say_json
+from secmon.commands.common import actor, check_day, check_post, check_text, note, opened, say, say_json
 from secmon.commands.common import spoken as _in
 from secmon.commands.scopes import host_names, scope_of
 from secmon.config import Config
@@ -18,7 +18,7 @@ from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.exceptions.model import REVIEW_DAYS, Kind, Record, begins, ends, fiscal_year, fiscal_year_end
 from secmon.exceptions.reminders import machines_of
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 from secmon.store import audit, exceptions
 from secmon.store.schema import findings
 from secmon.store.settling import settle
@@ -60,7 +60,7 @@ def dispute_list(options: Namespace, config: Config) -> int:
 
 
 def exception_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     with opened(config) as database, database.read() as connection:
         record = find_record(connection, options.number, options.kind, config)
         entry = _entry(connection, record, rules, config)
@@ -103,7 +103,7 @@ def _add(
     options: Namespace, config: Config, kind: Kind, *, days: tuple[date, date], measure: str = "", approver: str = ""
 ) -> int:
     reason = _text("--reason", options.reason, config)
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     with opened(config) as database, database.write() as connection:
         now = now_utc()
         wanted = exceptions.Wanted(
@@ -184,7 +184,7 @@ def _note(connection: Connection, record: Record, act: str, now: datetime, **det
 
 
 def _list(options: Namespace, config: Config, kind: Kind) -> int:
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     with opened(config) as database, database.read() as connection:
         entries = [
             _entry(connection, record, rules, config)

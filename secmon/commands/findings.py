@@ -16,7 +16,6 @@ from secmon.commands.common import (
     check_text,
     note,
     opened,
-    rules_folder,
     say,
     say_json,
     spoken,
@@ -26,7 +25,7 @@ from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.japanese import local_date
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 from secmon.store import audit, followup
 from secmon.store.followup import Choice
 
@@ -41,7 +40,7 @@ _SEVERITIES = {"high": ("高", "high"), "medium": ("中", "medium"), "low": ("�
 
 
 def finding_list(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     with opened(config) as database, database.read() as connection:
         rows = followup.read(connection, _choice(connection, options, rules, config))
     if options.json:
@@ -100,7 +99,7 @@ def finding_due(options: Namespace, config: Config) -> int:
 
 def _chosen(connection: Connection, options: Namespace, config: Config) -> list[Row[Any]]:
     """What a change is about: never everything by mistake, never nothing."""
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     choice = _choice(connection, options, rules, config)
     if choice == Choice():
         raise UsageError(

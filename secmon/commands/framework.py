@@ -11,19 +11,19 @@ import msgspec
 from secmon.app import now_utc
 from secmon.attestations import model
 from secmon.attestations.words import ANSWERS, STATES
-from secmon.commands.common import has_data, opened, rules_folder, say
+from secmon.commands.common import has_data, opened, say
 from secmon.config import Config
 from secmon.coverage import AttestedCoverage, CheckCoverage, ControlCoverage, Coverage, Kept, Known, Totals, coverage
 from secmon.errors import UsageError
 from secmon.evaluate.model import STANDINGS, Language, Standing, Text
-from secmon.rulebook import Rulebook, Rules
+from secmon.rulebook import Rulebook, Rules, rules_folders
 from secmon.store import attestations
 from secmon.store.exceptions import softened
 from secmon.store.standings import machines_by_answer
 
 
 def framework_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     known = {each.id: each for each in rules.frameworks}
     if options.id is not None and options.id not in known:
         raise UsageError(f"there is no framework {options.id!r}; there are {', '.join(known)}")

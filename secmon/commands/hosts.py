@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.app import now_utc
-from secmon.commands.common import actor, check_text, note, opened, rules_folder, say
+from secmon.commands.common import actor, check_text, note, opened, say
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.judging import Occasion, rejudge_host
 from secmon.metrics.fleet import host_states
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 from secmon.store import audit, life
 from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, link_asset, set_attribute
 from secmon.store.life import Act
@@ -55,7 +55,7 @@ def host_set(options: Namespace, config: Config) -> int:
         check_text(
             f"--{name.replace('_', '-')}", value, 64 if name in ("zone", "department_code", "asset-number") else 255
         )
-    rules = Rulebook(rules_folder(config))
+    rules = Rulebook(*rules_folders(config))
     with opened(config) as database, database.write() as connection:
         now = now_utc()
         host_id = find_host(connection, options.host)
@@ -80,7 +80,7 @@ def host_rename(options: Namespace, config: Config) -> int:
 
 
 def host_replace(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config))
+    rules = Rulebook(*rules_folders(config))
     with opened(config) as database, database.write() as connection:
         act = _act()
         host_id = life.replace(connection, options.old, options.new, act)
@@ -90,7 +90,7 @@ def host_replace(options: Namespace, config: Config) -> int:
 
 
 def host_merge(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config))
+    rules = Rulebook(*rules_folders(config))
     with opened(config) as database, database.write() as connection:
         act = _act()
         host_id = life.merge(connection, options.host, options.double, act)

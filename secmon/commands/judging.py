@@ -6,18 +6,22 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from secmon.commands.common import rules_folder
 from secmon.config import Config
 from secmon.evaluate.command import check_rules
+from secmon.evaluate.folders import Folders
 from secmon.inspect import run_inspect
+from secmon.rulebook import rules_folders
 
 
 def inspect(options: Namespace, config: Config) -> int:
+    folders = rules_folders(config)
     facts = None if options.facts is None else Path(options.facts)
     return run_inspect(
-        facts, json=options.json, language=config.office.language, rules_dir=rules_folder(config), out=sys.stdout
-    )
+        facts, json=options.json, language=config.office.language, rules_dir=folders.shipped, site=folders.site,
+        out=sys.stdout,
+    )  # fmt: skip
 
 
 def rules_check(options: Namespace, config: Config) -> int:
-    return check_rules(Path(options.folder) if options.folder else rules_folder(config), sys.stdout)
+    folders = Folders(Path(options.folder)) if options.folder else rules_folders(config)
+    return check_rules(folders.shipped, sys.stdout, site=folders.site)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.app import now_utc
-from secmon.commands.common import actor, note, opened, rules_folder, say
+from secmon.commands.common import actor, note, opened, say
 from secmon.config import Config
 from secmon.errors import UsageError
 from secmon.evaluate.ruleset import RuleSet
@@ -22,7 +22,7 @@ from secmon.ledger.columns import ColumnMap, read_mapping, understand
 from secmon.ledger.plan import Plan, Taken, make_plan
 from secmon.ledger.rows import read_rows
 from secmon.ledger.table import read_file
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 from secmon.store import audit
 from secmon.store.database import Database
 from secmon.store.hosts import link_asset, set_attribute
@@ -44,7 +44,7 @@ def ledger_import(options: Namespace, config: Config) -> int:
     columns, table = understand(data, mapping)
     rows, bad = read_rows(columns, table, mapping, config.zones)
     later = effective if effective > today else None
-    rules = Rulebook(rules_folder(config)).current
+    rules = Rulebook(*rules_folders(config)).current
     with opened(config) as database:
         with database.read() as connection:
             plan = make_plan(rows, bad, known_machines(connection, later))

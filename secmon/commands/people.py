@@ -7,16 +7,16 @@ from argparse import Namespace
 from pathlib import Path
 
 from secmon.app import now_utc, read_started
-from secmon.commands.common import note, opened, rules_folder, say
+from secmon.commands.common import note, opened, say
 from secmon.config import Config, is_loopback
 from secmon.console.sign_in import new_link
 from secmon.notify.trial import send_test
 from secmon.reports.command import make_monthly
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 
 
 def report_monthly(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     with opened(config) as database:
         files = make_monthly(
             database, config, rules.checks, rules.frameworks, options.month, Path(options.out), now_utc(), note

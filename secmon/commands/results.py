@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from secmon.app import now_utc
-from secmon.commands.common import actor, check_text, note, opened, rules_folder, say
+from secmon.commands.common import actor, check_text, note, opened, say
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.model import WORST_FIRST
@@ -21,7 +21,7 @@ from secmon.export.model import Export, checks_of, machines
 from secmon.export.oscal import as_oscal
 from secmon.export.table import as_csv
 from secmon.notify.text import one_line
-from secmon.rulebook import Rulebook
+from secmon.rulebook import Rulebook, rules_folders
 from secmon.scanners.xccdf import MAX_FILE_BYTES, read_report
 from secmon.store import audit
 from secmon.store.hosts import find_host
@@ -35,7 +35,7 @@ FORMATS: Mapping[str, Callable[[Export, Config], bytes]] = {
 
 
 def results_export(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(*rules_folders(config)).rules
     now = now_utc()
     with opened(config) as database:
         collector_id, generation = database.identity(now)

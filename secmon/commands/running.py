@@ -8,9 +8,10 @@ from argparse import Namespace
 
 from secmon import certificates
 from secmon.app import Collector, now_utc
-from secmon.commands.common import note, rules_folder, say
+from secmon.commands.common import note, say
 from secmon.config import Config
-from secmon.rulebook import Rulebook
+from secmon.evaluate.ruleset import RuleSet
+from secmon.rulebook import Rulebook, rules_folders, strange_zones
 from secmon.standing import own_addresses, stand_in_one_zone
 from secmon.up import up as run
 
@@ -36,7 +37,7 @@ def serve(options: Namespace, config: Config) -> int:
 
 def config_check(options: Namespace, config: Config) -> int:
     """The file has been read and checked on the way here; look at what it names, too."""
-    Rulebook(rules_folder(config))
+    _say_own_rules(Rulebook(*rules_folders(config)).current, config)
     stand_in_one_zone(config, own_addresses())
     if config.ingest.certificate:
         certificates.ensure(config, now_utc())
@@ -46,3 +47,18 @@ def config_check(options: Namespace, config: Config) -> int:
         say("zones: none; every machine gets the strictest limits")
     say("the settings are good")
     return 0
+
+
+def _say_own_rules(rules: RuleSet, config: Config) -> None:
+    site = rules_folders(config).site
+    if rules.version == rules.shipped:
+        say(f"rules: as shipped ({rules.version}); the office's own would lie in {site or '(rules.site)'}")
+        return
+    say(
+        f"rules: {rules.version}, with the office's own in {site}: {len(rules.own)} checks, "
+        f"{len(rules.overrides)} overrides, {sum(profile.is_own for profile in rules.profiles)} profiles"
+    )
+    for misfit in rules.misfits:
+        say(f"set aside: {misfit}")
+    for zone in strange_zones(rules, config):
+        say(f"rules: the office's own name the zone {zone!r}, which the settings do not have")

@@ -12,11 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from secmon.app import now_utc
-from secmon.commands.common import note, opened, rules_folder, say
+from secmon.commands.common import note, opened, say
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.judging import load_machine
+from secmon.rulebook import rules_folders
 from secmon.store.hosts import find_host
 from secmon.store.schema import hosts
 from secmon.whatif.compare import Change, changes, differing
@@ -43,7 +44,7 @@ def rules_diff(options: Namespace, config: Config) -> int:
 
 
 def rules_try(options: Namespace, config: Config) -> int:
-    old = read_rules(rules_folder(config))
+    old = read_rules(*rules_folders(config))
     return _compare(old, laid_over(old, Path(options.file)), options, config)
 
 
@@ -71,7 +72,7 @@ def _compare(old: RuleSet, new: RuleSet, options: Namespace, config: Config) -> 
 
 
 def rules_explain(options: Namespace, config: Config) -> int:
-    rules = read_rules(rules_folder(config))
+    rules = read_rules(*rules_folders(config))
     check = rules.checks.get(options.check)
     if check is None:
         raise UsageError(

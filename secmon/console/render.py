@@ -47,6 +47,7 @@ def page(console: Console, language: Language, template: str, **values: object) 
         "version": __version__,
         "style": style_name(),
         "trouble": console.trouble(),
+        "misfits": [str(misfit) for misfit in console.rules.current.misfits],
         "now": now,
         "link_minutes": int(LINK_LIFETIME.total_seconds()) // 60,
         "session_hours": int(SESSION_LIFETIME.total_seconds()) // 3600,

@@ -16,10 +16,12 @@ def metrics(request: HttpRequest, console: Given) -> Response[bytes]:
 
 @get("/healthz", include_in_schema=False, sync_to_thread=True)
 def health(console: Given) -> Response[bytes]:
-    """200 while the database answers; `rules` tells of rules that were not taken."""
+    """200 while the database answers; `rules` tells of rules that were not taken, `own_rules` of what the office's own
+    folder says in vain."""
     with console.database.read() as connection:
         connection.exec_driver_sql("SELECT 1")
-    body = {"status": "ok", "rules": console.trouble() or "ok"}
+    misfits = [str(misfit) for misfit in console.rules.current.misfits]
+    body = {"status": "ok", "rules": console.trouble() or "ok", "own_rules": misfits or "ok"}
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 

@@ -21,6 +21,10 @@ WORDS: Final[Mapping[str, Text]] = {
         "判定基準のファイルに誤りがあります。直前の正しい基準で判定を続けています。",
         "The rules on disk have a mistake; the last good ones stay in force.",
     ),
+    "rules_misfits": _(
+        "町独自の判定基準のうち、この版に当てはまらないもの（{count}件）は使われていません。",
+        "Of the office's own rules, {count} entries fit nothing in this version and are not used.",
+    ),
     "sign_out": _("サインアウト", "Sign out"),
     "as_of": _("{when} 現在", "As of {when}"),
     # answers

@@ -64,6 +64,8 @@ class Check(Struct, frozen=True, kw_only=True):
     when_absent: Status = "unknown"
     """The answer where a section that it reads is `absent`."""
     limits: Mapping[str, Limit] = {}
+    lists: Mapping[str, tuple[str, ...]] = {}
+    """The lists that its conditions look things up in, by name."""
     reads: frozenset[str] = frozenset()
     """Sections that any of its conditions reads."""
     judged_sections: frozenset[str] = frozenset()

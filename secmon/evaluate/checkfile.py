@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 from msgspec import Struct
 
 from secmon.evaluate import syntax
+from secmon.evaluate.adapt import Lists
 from secmon.evaluate.areas import AREAS
 from secmon.evaluate.check import Check, Filter, Items, Limit
 from secmon.evaluate.condition import Condition, compile_condition, condition_of
@@ -38,8 +39,11 @@ class _Conditions(Struct, kw_only=True):
     evidence: Condition | None = None
 
 
-def read_check(data: bytes, file: str, area: str, name: str) -> tuple[CheckFile | None, Reader]:
-    """The check in `data`, which lies in `<area>/<name>.yaml`; None where the reader has noted mistakes."""
+def read_check(
+    data: bytes, file: str, area: str, name: str, lists: Lists | None = None
+) -> tuple[CheckFile | None, Reader]:
+    """The check in `data`, which lies in `<area>/<name>.yaml`; None where the reader has noted mistakes. `lists` are
+    those that its conditions may look things up in."""
     reader = Reader(file)
     try:
         node = read_document(data)
@@ -51,9 +55,9 @@ def read_check(data: bytes, file: str, area: str, name: str) -> tuple[CheckFile 
         return None, reader
     _check_place(reader, fields, area, name)
     limits = _limits(reader, fields.get("limits"))
-    conditions = _conditions(reader, fields, limits)
+    conditions = _conditions(reader, fields, limits, lists or {})
     examples = _examples(reader, fields.get("examples"))
-    check = _check(reader, fields, limits, conditions)
+    check = _check(reader, fields, limits, conditions, lists or {})
     if check is None or reader.mistakes:
         return None, reader
     return CheckFile(check=check, examples=examples), reader
@@ -70,7 +74,7 @@ def _check_place(reader: Reader, fields: Mapping[str, Node], area: str, name: st
 
 
 def _check(
-    reader: Reader, fields: Mapping[str, Node], limits: Mapping[str, Limit], conditions: _Conditions
+    reader: Reader, fields: Mapping[str, Node], limits: Mapping[str, Limit], conditions: _Conditions, lists: Lists
 ) -> Check | None:
     title, why = reader.text(fields.get("title"), "title"), reader.text(fields.get("why"), "why")
     severity = reader.one_of(fields.get("severity"), "severity", SEVERITIES)
@@ -99,6 +103,7 @@ def _check(
         evidence=conditions.evidence,
         when_absent=cast(Status, when_absent or "unknown"),
         limits=limits,
+        lists={name: lists[name] for name in sorted(frozenset().union(*(each.lists for each in present)))},
         reads=reads,
         judged_sections=frozenset().union(*(condition.sections for condition in judged)),
         paths=frozenset().union(*(c.reads for c in present if c not in (conditions.evidence, conditions.key))),
@@ -122,9 +127,9 @@ def _check_limits_used(
         reader.wrong(fields["limits"].lines.get(name, 1), f"limits: {name!r} is used nowhere")
 
 
-def _conditions(reader: Reader, fields: Mapping[str, Node], limits: Mapping[str, Limit]) -> _Conditions:
+def _conditions(reader: Reader, fields: Mapping[str, Node], limits: Mapping[str, Limit], lists: Lists) -> _Conditions:
     kinds = {name: INT if isinstance(limit.default, int) else DOUBLE for name, limit in limits.items()}
-    scope = base_scope(kinds)
+    scope = base_scope(kinds, lists)
     found = _Conditions()
     found.applies = _condition(reader, fields, "applies", scope)
     found.requires_fresh = _condition(reader, fields, "requires_fresh", scope)
@@ -182,7 +187,7 @@ def _items(reader: Reader, node: Node, scope: Scope) -> Items | None:
 
 
 def _taken_apart(whole: Condition, scope: Scope) -> Items:
-    if whole.kind.element is None or not whole.path:
+    if whole.kind.element is None or not whole.path or whole.path.startswith("lists."):
         raise ConditionError("must be a list of facts")
     tree, filters = whole.tree, list[Filter]()
     while isinstance(tree, syntax.Macro) and tree.kind == "filter":

@@ -34,6 +34,7 @@ class Compiler:
         self.reads: set[str] = set()
         self.names: set[str] = set()
         self.limits: set[str] = set()
+        self.lists: set[str] = set()
         self.time_dependent = False
 
     def compile(self, tree: Expression, scope: Scope) -> Typed:
@@ -104,6 +105,8 @@ class Compiler:
             kind = of.kind.fields[field]
         if of.path == "limits":
             self.limits.add(field)
+        elif of.path == "lists":
+            self.lists.add(field)
         elif of.path not in NOT_FACTS:
             self.reads.add(path)
         return Typed(kind, _reading(of, field, path), path)

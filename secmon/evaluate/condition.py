@@ -35,6 +35,8 @@ class Condition(Struct, frozen=True, kw_only=True, eq=False):
     """Sections and other names outside macros, e.g. `patches`, `limits`."""
     limits: frozenset[str]
     """Names of the limits that it refers to."""
+    lists: frozenset[str]
+    """Names of the lists that it looks things up in."""
     time_dependent: bool
 
     @property
@@ -72,5 +74,6 @@ def condition_of(tree: Expression, source: str, scope: Scope, gives: str) -> Con
         reads=frozenset(compiler.reads),
         names=frozenset(compiler.names),
         limits=frozenset(compiler.limits),
+        lists=frozenset(compiler.lists),
         time_dependent=compiler.time_dependent,
     )

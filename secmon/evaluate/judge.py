@@ -24,10 +24,19 @@ Answer = tuple[Status, str]
 
 
 def evaluate(rules: RuleSet, machine: Machine, now: datetime, checks: Iterable[str] | None = None) -> list[Verdict]:
-    """Verdicts of all checks, or of those named (unknown names are passed over), in the order of their ids."""
+    """Verdicts of all checks, or of those named (unknown names are passed over), in the order of their ids.
+
+    A check that the machine is not asked does not apply to it.
+    """
     wanted = rules.checks.keys() if checks is None else rules.checks.keys() & set(checks)
     desk = _Desk(machine, _around(machine, now, rules.lifecycle))
-    return [_guarded(desk, rules.checks[check]) for check in sorted(wanted)]
+    tailored = rules.tailored(machine)
+    return [
+        Verdict(check=check, status="not_applicable", reason=tailored.left_out[check])
+        if check in tailored.left_out
+        else _guarded(desk, tailored.checks[check])
+        for check in sorted(wanted)
+    ]
 
 
 def judge(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle = NO_LIFECYCLE) -> Verdict:
@@ -67,7 +76,7 @@ class _Desk:
 
     def judge(self, check: Check) -> Verdict:
         limits = {name: limit.of(self.machine.zone) for name, limit in check.limits.items()}
-        frame = Frame({**self.names, "limits": limits}, self.around)
+        frame = Frame({**self.names, "limits": limits, "lists": check.lists}, self.around)
         answer = self.before(check, frame)
         if answer is not None:
             return Verdict(check=check.id, status=answer[0], reason=clean(answer[1]))

@@ -33,9 +33,14 @@ class Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.mistakes: list[Mistake] = []
+        self.misfits: list[Mistake] = []
+        """What is well written, but speaks of something that there is not, or no longer is."""
 
     def wrong(self, line: int, reason: str) -> None:
         self.mistakes.append(Mistake(file=self.file, line=line, reason=reason))
+
+    def misfit(self, line: int, reason: str) -> None:
+        self.misfits.append(Mistake(file=self.file, line=line, reason=reason))
 
     def mapping(
         self, node: Node, what: str, allowed: Iterable[str] = (), needed: Iterable[str] = ()
@@ -67,6 +72,14 @@ class Reader:
             return node.value.strip()
         self.wrong(node.line, f"{what} must be text")
         return ""
+
+    def strings(self, node: Node | None, what: str) -> tuple[str, ...]:
+        """A list of texts; one text alone is a list, too."""
+        if node is None:
+            return ()
+        if isinstance(node.value, list):
+            return tuple(filter(None, (self.string(each, what) for each in node.value)))
+        return tuple(filter(None, (self.string(node, what),)))
 
     def one_of(self, node: Node | None, what: str, allowed: Iterable[str]) -> str:
         text = self.string(node, what)

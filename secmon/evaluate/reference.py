@@ -34,7 +34,8 @@ def disagreements(check: Check, machine: Machine, now: datetime, lifecycle: Life
         if state.status == "ok" and state.facts is not None
     }
     limits = {name: limit.of(machine.zone) for name, limit in check.limits.items()}
-    frame = Frame({**names, "now": now, "attributes": machine.attributes, "limits": limits}, around)
+    lists = {name: list(entries) for name, entries in check.lists.items()}
+    frame = Frame({**names, "now": now, "attributes": machine.attributes, "limits": limits, "lists": lists}, around)
     yield from _compared(_whole(check), frame)
     for element in _elements(check, frame):
         frame.names["item"] = element

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from secmon.evaluate.functions import Surroundings, UndeterminedError
-from secmon.evaluate.kinds import NAMES, TIMESTAMP, Kind, section_kinds
+from secmon.evaluate.kinds import NAMES, STRING, TIMESTAMP, Kind, section_kinds
 
-NOT_FACTS: Final = frozenset({"now", "limits", "attributes"})
+NOT_FACTS: Final = frozenset({"now", "limits", "lists", "attributes"})
+_TEXTS: Final = Kind(name="list", element=STRING)
 
 
 class SectionGoneError(UndeterminedError):
@@ -52,10 +53,11 @@ class Typed(Struct, frozen=True):
     """Set where it is a list that stands in the text."""
 
 
-def base_scope(limits: Mapping[str, Kind]) -> Scope:
-    """Every section, `now`, `limits`, `attributes`."""
+def base_scope(limits: Mapping[str, Kind], lists: Iterable[str] = ()) -> Scope:
+    """Every section, `now`, `limits`, `lists`, `attributes`."""
     names = {name: (kind, name) for name, kind in section_kinds().items()}
     names["now"] = (TIMESTAMP, "now")
     names["limits"] = (Kind(name="record", fields=limits), "limits")
+    names["lists"] = (Kind(name="record", fields=dict.fromkeys(lists, _TEXTS)), "lists")
     names["attributes"] = (NAMES, "attributes")
     return Scope(names=names)

@@ -30,11 +30,11 @@ Timing = tuple[str, str, float | None]
 """Check, condition, seconds; None where it was ended for taking longer than `MAX_CONDITION_S`, or died of it."""
 
 
-def time_conditions(folder: Path) -> Iterator[Timing]:
-    """Every condition of the rules in `folder`. A condition that takes too long ends the timing: it is the last."""
+def time_conditions(folder: Path, site: Path | None = None) -> Iterator[Timing]:
+    """Every condition of the rules in the folders. A condition that takes too long ends the timing: it is the last."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(folder, theirs), daemon=True)
+    process = context.Process(target=_child, args=(folder, site, theirs), daemon=True)
     process.start()
     theirs.close()
     patience, current = MAX_START_S, ("", "start")
@@ -57,9 +57,9 @@ def time_conditions(folder: Path) -> Iterator[Timing]:
         ours.close()
 
 
-def _child(folder: Path, pipe: Connection) -> None:
+def _child(folder: Path, site: Path | None, pipe: Connection) -> None:
     """Sends (check, condition, None) before and (check, condition, seconds) after each."""
-    rules = load_rules(folder)
+    rules = load_rules(folder, site)
     facts = largest_facts()
     for check in rules.checks.values():
         for name, run in _conditions(check, _frame(check, rules, facts)):
@@ -72,7 +72,7 @@ def _child(folder: Path, pipe: Connection) -> None:
 
 def _frame(check: Check, rules: RuleSet, facts: Mapping[str, object]) -> Frame:
     limits = {name: limit.of(None) for name, limit in check.limits.items()}
-    names = {**facts, "now": LARGEST_NOW, "limits": limits, "attributes": {"zone": "lgwan"}}
+    names = {**facts, "now": LARGEST_NOW, "limits": limits, "lists": check.lists, "attributes": {"zone": "lgwan"}}
     return Frame(
         names, Surroundings(now=LARGEST_NOW, lifecycle=rules.lifecycle, find_zone=zone_finder(LARGEST_NETWORKS))
     )

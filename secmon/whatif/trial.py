@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from secmon.errors import UsageError
+from secmon.evaluate.adapt import Lists
 from secmon.evaluate.checkfile import CheckFile, read_check
 from secmon.evaluate.command import wrong_examples
 from secmon.evaluate.document import MAX_FILE_BYTES, DocumentError, read_document
+from secmon.evaluate.folders import MAX_FILES
 from secmon.evaluate.mistakes import Mistake
-from secmon.evaluate.ruleset import MAX_FILES, RulesError, RuleSet, load_rules
+from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
 
 
-def read_rules(folder: Path) -> RuleSet:
-    """Raises UsageError with the first mistake of a folder that must not be used."""
+def read_rules(folder: Path, site: Path | None = None) -> RuleSet:
+    """Raises UsageError with the first mistake of folders that must not be used."""
     try:
-        return load_rules(folder)
+        return load_rules(folder, site)
     except RulesError as error:
         raise _refused(error.mistakes) from None
 
@@ -30,16 +30,15 @@ def laid_over(rules: RuleSet, path: Path) -> RuleSet:
     """
     if (path / "checks").is_dir():
         return read_rules(path)
-    files = [_read(file) for file in _files(path)]
+    files = [_read(file, rules.lists) for file in _files(path)]
     checks = {file.check.id: file.check for file in files}
     if len(checks) < len(files):
         raise UsageError(f"{path}: two files hold the same check")
-    tried = msgspec.structs.replace(rules, version="trial", checks=dict(sorted({**rules.checks, **checks}.items())))
-    own = msgspec.structs.replace(tried, checks=checks)
+    own = RuleSet(version="trial", checks=checks, lifecycle=rules.lifecycle)
     mistakes = list(wrong_examples(own, {file.check.id: file.examples for file in files}))
     if mistakes:
         raise _refused(mistakes)
-    return tried
+    return rules.with_checks("trial", checks)
 
 
 def _files(path: Path) -> list[Path]:
@@ -51,14 +50,14 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read(file: Path) -> CheckFile:
+def _read(file: Path, lists: Lists) -> CheckFile:
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     area, _, name = _id(data).partition(".")
-    found, reader = read_check(data, str(file), area, name)
+    found, reader = read_check(data, str(file), area, name, lists)
     if found is None:
         raise _refused(reader.mistakes)
     return found

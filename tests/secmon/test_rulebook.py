@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from secmon import app
-from secmon.config import Rules
+from secmon.config import Config, Rules
+from secmon.errors import UsageError
 from secmon.resources import rules_dir
+from secmon.rulebook import rules_folders
 from tests.support.running import running
+from tests.support.site import write_site
 
 
 def _until(true: Callable[[], bool]) -> None:
@@ -49,3 +52,40 @@ def test_it_keeps_the_last_good_rules_and_says_so_until_they_are_mended(
         check.write_text(good.replace("severity: medium", "severity: low"), encoding="utf-8")
         _until(lambda: collector.rulebook.current.version != version)
         assert collector.rulebook.trouble == ""
+
+
+def test_it_takes_the_offices_own_rules_and_keeps_the_last_good_ones_on_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app, "WATCH_S", 0.05)
+    site = tmp_path / "data" / "rules"
+    with running(tmp_path / "data") as collector, caplog.at_level(logging.WARNING):
+        rulebook = collector.rulebook
+        shipped = rulebook.current.version
+
+        write_site(site, {"overrides/lock.yaml": "screen_lock.enabled: {limits: {lock_s: {lgwan: 300}}}"})
+        _until(lambda: rulebook.current.version != shipped)
+        assert rulebook.current.checks["screen_lock.enabled"].limits["lock_s"].of("lgwan") == 300
+        adapted = rulebook.current.version
+
+        write_site(site, {"overrides/lock.yaml": "screen_lock.enabled: {limits: {lock_s: {lgwan: soon}}}"})
+        _until(lambda: bool(rulebook.trouble))
+        assert rulebook.current.version == adapted
+        assert f"{site}/overrides/lock.yaml:1" in rulebook.trouble
+        assert "the last good ones stay" in caplog.text
+
+        write_site(site, {"overrides/lock.yaml": "screen_lock.gone: {severity: low}"})
+        _until(lambda: rulebook.trouble == "" and bool(rulebook.current.misfits))
+        health = f"{collector.started.console_url}/healthz"
+        with urllib.request.urlopen(health, timeout=30) as answer:  # noqa: S310 — our own loopback address
+            said = answer.read().decode()
+        assert "there is no check 'screen_lock.gone'" in said
+        assert "there is no check 'screen_lock.gone'" in caplog.text
+
+
+def test_a_folder_that_the_settings_name_must_be_there_and_not_be_the_shipped_one(tmp_path: Path) -> None:
+    for site, reason in ((tmp_path / "nowhere", "is no folder"), (rules_dir(), "a folder of their own")):
+        config = Config(data_dir=str(tmp_path), rules=Rules(site=str(site)))
+        with pytest.raises(UsageError, match=reason):
+            rules_folders(config)
+    assert rules_folders(Config(data_dir=str(tmp_path))) == (rules_dir(), tmp_path / "rules")
