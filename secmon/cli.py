@@ -161,12 +161,19 @@ def _add_whatif(rules: _Commands, shared: argparse.ArgumentParser) -> None:
     diff.add_argument("new", metavar="NEW", help="a rules folder")
     diff.set_defaults(handler="whatif.rules_diff")
     trial = rules.add_parser("try", parents=both, help="the same for a check file, beside the rules in force")
-    trial.add_argument("file", metavar="FILE", help="a check file, a folder of them, or a rules folder")
+    trial.add_argument(
+        "file", metavar="FILE", help="a check file, a folder of them, or a rules folder, also the office's own"
+    )
     trial.set_defaults(handler="whatif.rules_try")
     explain = rules.add_parser("explain", parents=both, help="why a check answers as it does for a machine")
     explain.add_argument("check", metavar="CHECK")
     explain.add_argument("--host", required=True, metavar="HOST")
     explain.set_defaults(handler="whatif.rules_explain")
+    changes = rules.add_parser("changes", parents=both, help="what the rules have otherwise than those before them")
+    changes.add_argument("--since", metavar="VERSION", help="otherwise than these; see `secmon rules history`")
+    changes.set_defaults(handler="rules.rules_changes")
+    history = rules.add_parser("history", parents=both, help="which rules were in force since when")
+    history.set_defaults(handler="rules.rules_history")
     sca = rules.add_parser("import-sca", parents=[shared], help="check files from a policy of Wazuh's SCA")
     sca.add_argument("file", metavar="POLICY.yml")
     sca.add_argument("--out", required=True, metavar="DIR", help="where the check files go")
@@ -215,9 +222,13 @@ def _add_machines(commands_: _Commands, shared: argparse.ArgumentParser) -> None
 
 def _add_hosts(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     host = commands_.add_parser("host", help="machines").add_subparsers(required=True, metavar="ACTION")
-    all_ = host.add_parser("list", parents=[shared], help="all machines: name, zone, department, state, last report")
+    all_ = host.add_parser("list", parents=[shared], help="all machines: zone, department, profile, state, last report")
     all_.add_argument("--retired", action="store_true", help="those that are retired, instead")
     all_.set_defaults(handler="hosts.host_list")
+    show = host.add_parser("show", parents=[shared], help="one machine: its profile, what it is not asked, its limits")
+    show.add_argument("host")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(handler="hosts.host_show")
     change = host.add_parser("set", parents=[shared], help="say what a machine is")
     change.add_argument("host")
     for name in ("zone", "department", "department-code", "role", "location", "contact", "owner", "asset-number"):

@@ -18,15 +18,17 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
+from secmon.evaluate.catalogue import catalogue_of, difference
 from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import Machine
 from secmon.evaluate.ruleset import RuleSet
 from secmon.evaluate.sections import read_sections
-from secmon.store import results
+from secmon.rules_news import told
+from secmon.store import results, rulesets
 from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
 from secmon.store.ledger import apply_due, due_hosts
-from secmon.store.schema import contacts, hosts, rulesets, section_versions, transitions
+from secmon.store.schema import contacts, hosts, section_versions, transitions
 from secmon.store.schema import results as results_table
 from secmon.store.settling import settle_host
 
@@ -261,16 +263,21 @@ def _sweep_host(
 
 
 def note_ruleset(database: Database, rules: RuleSet, now: datetime) -> bool:
-    """Record that these rules are in force from now on; True when they are new here. One transition tells people."""
+    """Record that these rules are in force from now on; True when they are new here. One transition tells people, and
+    the log what is different."""
     with database.write() as connection:
-        last = connection.execute(sa.select(rulesets.c.version).order_by(rulesets.c.loaded_at.desc()).limit(1)).scalar()
-        if last == rules.version:
+        known = rulesets.history(connection, 1)
+        if known and known[0].version == rules.version:
             return False
-        connection.execute(sa.insert(rulesets).values(version=rules.version, loaded_at=now, checks=len(rules.checks)))
-        if last is not None:
+        catalogue = catalogue_of(rules)
+        rulesets.write(connection, catalogue, now)
+        if known:
             connection.execute(
                 sa.insert(transitions).values(
                     event="ruleset", cause="rules", evidence=rules.version, observed_at=now, recorded_at=now
                 )
             )
-        return True
+    if known and known[0].catalogue is not None:
+        for line in told(difference(known[0].catalogue, catalogue), "en"):
+            log.info("%s", line)
+    return True

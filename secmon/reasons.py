@@ -120,6 +120,18 @@ def _disputed(_: re.Match[str], language: Language) -> str:
     )
 
 
+def _not_asked(match: re.Match[str], language: Language) -> str:
+    profile = match["profile"]
+    if language == "ja":
+        return f"この種類の機器（プロファイル：{profile}）では調べない項目です。"
+    return f"Machines of the profile {profile} are not asked this."
+
+
+def _switched_off(match: re.Match[str], language: Language) -> str:
+    why = match["why"]
+    return f"役場の判断で調べないことにしています（理由：{why}）。" if language == "ja" else f"Switched off here: {why}"
+
+
 _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
     (re.compile(re.escape(STALE)), _stale),
     (re.compile(rf"(?P<section>{_SECTION}) never reported"), _never),
@@ -130,6 +142,8 @@ _SENTENCES: Final[tuple[tuple[re.Pattern[str], _Sentence], ...]] = (
     (re.compile(r"not judged"), _not_judged),
     (re.compile(DISPUTED), _disputed),
     (re.compile(r"not fresh: (?P<path>.+)"), _not_fresh),
+    (re.compile(r"not asked by the profile (?P<profile>\S+)"), _not_asked),
+    (re.compile(r"switched off by the office: (?P<why>.+)"), _switched_off),
     (re.compile(r"not: (?P<condition>.+)", re.DOTALL), _not_applying),
     (re.compile(r"no end of support is known for (?P<product>.+)"), _no_end),
     (re.compile(r"no zone has networks"), _no_networks),

@@ -15,14 +15,19 @@ from secmon.alerts import cards
 from secmon.alerts.decide import OPENINGS
 from secmon.alerts.model import AlertRule, Draft, Transition
 from secmon.config import Config
+from secmon.evaluate.catalogue import Difference
 from secmon.evaluate.model import Language
 from secmon.evaluate.ruleset import RuleSet
 from secmon.evidence import evidence_line
 from secmon.notify.text import one_line
-from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, Topic
+from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, RulesNews, Topic
+from secmon.rules_news import summary
+from secmon.store.rulesets import difference_over
 
 MAX_EVIDENCE: Final = 5
 """Items named for one machine; the others are counted."""
+MAX_NEWS: Final = 200
+"""Characters of one line about other rules."""
 MAX_WORST: Final = 3
 """Failing checks named for a new machine."""
 
@@ -42,6 +47,8 @@ class Context(Struct, frozen=True, kw_only=True):
     lapsed: Mapping[uuid.UUID, str] = {}
     """Number of the exception whose time is over, by finding."""
     newcomers: Mapping[uuid.UUID, NewMachine] = {}
+    difference: Difference | None = None
+    """Between the rules that the drafts tell of and those before."""
 
     def title(self, check_id: str, language: Language) -> str:
         check = self.rules.checks.get(check_id)
@@ -70,6 +77,7 @@ def read_context(
         due=cards.due_dates(connection, of.get("problem", frozenset())),
         lapsed=cards.lapsed_exceptions(connection, _reopened(drafts)),
         newcomers=_newcomers(connection, bare, known, newcomers, languages.get("new_machines", "ja")),
+        difference=_difference(connection, drafts),
     )
 
 
@@ -82,12 +90,13 @@ def compose(draft: Draft, context: Context) -> Mail:
     topics: tuple[Topic, ...] = ()
     newcomers: tuple[NewMachine, ...] = ()
     changes: tuple[Change, ...] = ()
-    ruleset = ""
+    ruleset, news = "", None
     if draft.kind == "new_machines":
         newcomers = _worst_first(context, draft.transitions)
     elif draft.kind == "rules":
         ruleset = next((each.evidence for each in reversed(draft.transitions) if each.event == "ruleset"), "")
         changes = _changes(context, draft.transitions, language)
+        news = _news(context.difference, language) if ruleset and context.difference is not None else None
     else:
         topics = _topics(context, draft, language)
     return Mail(
@@ -99,6 +108,7 @@ def compose(draft: Draft, context: Context) -> Mail:
         topics=topics,
         newcomers=newcomers,
         ruleset=one_line(ruleset),
+        news=news,
         changes=changes,
     )
 
@@ -176,6 +186,32 @@ def _changes(context: Context, transitions: Iterable[Transition], language: Lang
         for check in dict.fromkeys(check for check, _ in counts)
     ]
     return tuple(sorted(changes, key=lambda change: (-change.opened, -change.resolved, change.title)))
+
+
+def _difference(connection: Connection, drafts: Iterable[Draft]) -> Difference | None:
+    versions = [
+        each.evidence
+        for draft in drafts
+        if draft.kind == "rules"
+        for each in draft.transitions
+        if each.event == "ruleset"
+    ]
+    return difference_over(connection, versions) if versions else None
+
+
+def _news(found: Difference, language: Language) -> RulesNews:
+    return RulesNews(
+        is_upgrade=found.shipped_changed,
+        added=tuple(one_line(title.of(language)) for title in found.added.values()),
+        gone=tuple(one_line(title.of(language)) for title in found.gone.values()),
+        changed=tuple(one_line(summary(change, language), MAX_NEWS) for change in found.changed),
+        misfits=tuple(one_line(_misfit(misfit, language), MAX_NEWS) for misfit in found.misfits),
+    )
+
+
+def _misfit(misfit: str, language: Language) -> str:
+    """File and line, and in English the reason, which is written in no other language."""
+    return misfit if language == "en" else misfit.partition(": ")[0]
 
 
 def _hosts(drafts: Iterable[Draft], kind: str) -> frozenset[uuid.UUID]:

@@ -10,22 +10,25 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.app import now_utc
-from secmon.commands.common import actor, check_text, note, opened, say
+from secmon.commands.common import actor, check_text, note, opened, say, say_json
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
-from secmon.judging import Occasion, rejudge_host
+from secmon.judging import Occasion, load_machine, rejudge_host
 from secmon.metrics.fleet import host_states
+from secmon.profiles import profiles_of
 from secmon.rulebook import Rulebook, rules_folders
 from secmon.store import audit, life
 from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, link_asset, set_attribute
 from secmon.store.life import Act
 from secmon.store.schema import contacts, hosts
+from secmon.whatif import profile as tell
 
 MARKS = {CLONE: "cloned", POOL: "pool"}
 """What else is said of a machine in the list, by attribute."""
 
 
 def host_list(options: Namespace, config: Config) -> int:
+    rules = Rulebook(*rules_folders(config)).current
     wanted = hosts.c.retired_at.is_not(None) if options.retired else hosts.c.retired_at.is_(None)
     with opened(config) as database, database.read() as connection:
         rows = connection.execute(
@@ -36,12 +39,33 @@ def host_list(options: Namespace, config: Config) -> int:
         ).all()
         attributes = attributes_of(connection, [row.host_id for row in rows])
         states = host_states(connection, config, now_utc())
+        profiles = profiles_of(connection, rules, {row.host_id: attributes.get(row.host_id, {}) for row in rows})
     for row in rows:
         said = attributes.get(row.host_id, {})
         seen = f"{row.received_at.astimezone(config.tz):%Y-%m-%d %H:%M}" if row.received_at else "never"
         state = states.get(row.host_id, "retired")
         marks = "".join(f"  {mark}" for name, mark in MARKS.items() if name in said)
-        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {state}  {seen}{marks}")
+        profile = profiles[row.host_id]
+        kind = profile.id if profile is not None else "-"
+        say(f"{row.name}  {said.get('zone', '-')}  {said.get('department', '-')}  {kind}  {state}  {seen}{marks}")
+    return 0
+
+
+def host_show(options: Namespace, config: Config) -> int:
+    """What is said of a machine, its profile, and what that and the office change for it."""
+    rules = Rulebook(*rules_folders(config)).current
+    with opened(config) as database, database.read() as connection:
+        host_id = find_host(connection, options.host)
+        if host_id is None:
+            raise Failure(f"there is no host {options.host!r}; see `secmon host list`")
+        machine = load_machine(connection, config, host_id)
+        name = connection.execute(sa.select(hosts.c.name).where(hosts.c.host_id == host_id)).scalar_one()
+    shown = tell.shown(name, machine, rules)
+    if options.json:
+        say_json(shown)
+        return 0
+    for line in tell.lines(shown, config.office.language, config.tz):
+        say(line)
     return 0
 
 

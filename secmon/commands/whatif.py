@@ -24,7 +24,7 @@ from secmon.whatif.compare import Change, changes, differing
 from secmon.whatif.explain import explain, told
 from secmon.whatif.machines import stored_machines
 from secmon.whatif.tell import report
-from secmon.whatif.trial import laid_over, read_rules
+from secmon.whatif.trial import is_site, laid_over, read_rules
 
 QUIET_S = 2.0
 """Whoever waits longer is told how far it is, as often."""
@@ -44,8 +44,12 @@ def rules_diff(options: Namespace, config: Config) -> int:
 
 
 def rules_try(options: Namespace, config: Config) -> int:
-    old = read_rules(*rules_folders(config))
-    return _compare(old, laid_over(old, Path(options.file)), options, config)
+    folders, path = rules_folders(config), Path(options.file)
+    old = read_rules(*folders)
+    new = read_rules(folders.shipped, path) if is_site(path) else laid_over(old, path)
+    for misfit in new.misfits:
+        note(f"set aside: {misfit}")
+    return _compare(old, new, options, config)
 
 
 def _compare(old: RuleSet, new: RuleSet, options: Namespace, config: Config) -> int:
@@ -73,8 +77,7 @@ def _compare(old: RuleSet, new: RuleSet, options: Namespace, config: Config) -> 
 
 def rules_explain(options: Namespace, config: Config) -> int:
     rules = read_rules(*rules_folders(config))
-    check = rules.checks.get(options.check)
-    if check is None:
+    if options.check not in rules.checks:
         raise UsageError(
             f"there is no check {options.check!r}; `secmon rules check` counts them, rules/checks has them"
         )
@@ -84,7 +87,7 @@ def rules_explain(options: Namespace, config: Config) -> int:
             raise Failure(f"there is no host {options.host!r}; see `secmon host list`")
         name = connection.execute(hosts.select().where(hosts.c.host_id == host_id)).one().name
         machine = load_machine(connection, config, host_id)
-    explanation = explain(check, name, machine, now_utc(), rules.lifecycle)
+    explanation = explain(options.check, name, machine, now_utc(), rules)
     if options.json:
         _write(explanation)
         return 0

@@ -78,6 +78,8 @@ class HostDetail(Struct, frozen=True, kw_only=True):
     resyncing: bool
     stale: bool
     agent_version: str | None
+    profile: str | None
+    """The kind of machine that it is; null: none fits, and every check is asked."""
     results: list[ResultEntry]
     sections: dict[str, SectionEntry]
 
@@ -170,6 +172,7 @@ def get_host(console: Given, host_id: FromPath[uuid.UUID]) -> HostDetail:
         resyncing=found.resyncing,
         stale=found.stale,
         agent_version=found.agent_version,
+        profile=found.profile.id if found.profile else None,
         results=[_result(answer) for answer in found.answers],
         sections={section.name: _section(section) for section in found.sections},
     )

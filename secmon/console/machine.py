@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -15,14 +15,14 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.console.queries import Contact, contact_of
+from secmon.evaluate.adapt import Profile
 from secmon.evaluate.model import SEVERITIES, Item, Severity, Standing, Status
+from secmon.evaluate.ruleset import OS_SECTION, RuleSet
 from secmon.exceptions.model import Record
+from secmon.profiles import profile_of
 from secmon.store.exceptions import register, softened
 from secmon.store.hosts import USE, attributes_of
 from secmon.store.schema import assets, contacts, findings, host_assets, hosts, results, section_versions
-
-if TYPE_CHECKING:
-    from secmon.evaluate.ruleset import RuleSet
 
 HISTORY: Final = timedelta(days=90)
 
@@ -107,6 +107,8 @@ class Machine(Struct, frozen=True, kw_only=True):
     agent_version: str | None
     stale: bool
     """Its facts are older than the zone's limit."""
+    profile: Profile | None
+    """The kind of machine that it is; None: none fits, and every check is asked."""
     sections: tuple[StoredSection, ...]
     answers: tuple[Answer, ...]
     """Gravest first, of the rules in force."""
@@ -126,6 +128,7 @@ def read(connection: Connection, host_id: uuid.UUID, config: Config, rules: Rule
     row = connection.execute(_machine_row(host_id)).one()
     attributes = attributes_of(connection, [host_id]).get(host_id, {})
     zone = attributes.get("zone")
+    sections = _sections(connection, host_id)
     age = None if row.observed_at is None else (now - row.observed_at).total_seconds()
     return Machine(
         host_id=row.host_id,
@@ -145,9 +148,15 @@ def read(connection: Connection, host_id: uuid.UUID, config: Config, rules: Rule
         rejected=row.rejected or 0,
         agent_version=row.agent_version,
         stale=age is not None and age > config.stale_after_s(zone),
-        sections=_sections(connection, host_id),
+        profile=_profile(sections, attributes, rules),
+        sections=sections,
         answers=_answers(connection, host_id, rules, now),
     )
+
+
+def _profile(sections: Sequence[StoredSection], attributes: Mapping[str, str], rules: RuleSet) -> Profile | None:
+    system = next((each for each in sections if each.name == OS_SECTION), None)
+    return profile_of(rules, attributes, (system.status, system.reason, system.data) if system else None)
 
 
 def _machine_row(host_id: uuid.UUID) -> sa.Select[Any]:

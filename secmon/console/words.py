@@ -22,7 +22,7 @@ WORDS: Final[Mapping[str, Text]] = {
         "The rules on disk have a mistake; the last good ones stay in force.",
     ),
     "rules_misfits": _(
-        "町独自の判定基準のうち、この版に当てはまらないもの（{count}件）は使われていません。",
+        "独自の判定基準のうち、この版の項目に当てはまらないもの（{count}件）は使われていません。",
         "Of the office's own rules, {count} entries fit nothing in this version and are not used.",
     ),
     "sign_out": _("サインアウト", "Sign out"),
@@ -99,6 +99,8 @@ WORDS: Final[Mapping[str, Text]] = {
     "location": _("設置場所", "Location"),
     "role": _("用途", "Role"),
     "contact": _("担当", "Contact"),
+    "profile": _("プロファイル", "Profile"),
+    "no_profile": _("なし（すべての項目を調べます）", "None (every check is asked)"),
     "owner": _("管理者", "Responsible"),
     "hostname": _("ホスト名", "Host name"),
     "serial": _("製造番号", "Serial number"),

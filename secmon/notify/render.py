@@ -17,6 +17,8 @@ MAX_MACHINES: Final = 30
 """Machines named under one topic, and newcomers described in one mail; the others are counted."""
 MAX_TOPICS: Final = 6
 """Topics told in full; the others are named."""
+MAX_NEWS: Final = 10
+"""Checks named that are new, gone or different, of each; the others are counted."""
 MAX_SUBJECT: Final = 120
 
 _SEVERITIES: Final = {
@@ -41,6 +43,7 @@ def render(mail: Mail) -> Rendered:
         moment=lambda instant: local_time(instant, mail.time_zone, mail.language),
         max_machines=MAX_MACHINES,
         max_topics=MAX_TOPICS,
+        max_news=MAX_NEWS,
     )
     subject, _, body = text.partition("\n")
     return Rendered(subject=one_line(subject, MAX_SUBJECT), text=re.sub(r"\n{3,}", "\n\n", f"{body.strip()}\n"))

@@ -90,6 +90,24 @@ class Change(Struct, frozen=True, kw_only=True):
     resolved: int
 
 
+class RulesNews(Struct, frozen=True, kw_only=True):
+    """What the rules now in force have otherwise than those before them."""
+
+    is_upgrade: bool
+    """Other rules came with secmon; otherwise the office changed its own."""
+    added: tuple[str, ...] = ()
+    """Titles of checks."""
+    gone: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    """Titles, with what of them is different."""
+    misfits: tuple[str, ...] = ()
+    """What the office's own rules say in vain: file, line, reason."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.gone or self.changed or self.misfits)
+
+
 class Mail(Struct, frozen=True, kw_only=True):
     kind: Literal["problem", "recovery", "flapping", "new_machines", "rules"]
     language: Language
@@ -102,4 +120,6 @@ class Mail(Struct, frozen=True, kw_only=True):
     """Worst first."""
     ruleset: str = ""
     """Version of the rules now in force."""
+    news: RulesNews | None = None
+    """None where it is not known what the rules before were."""
     changes: tuple[Change, ...] = ()

@@ -433,6 +433,7 @@ rulesets = Table(
     Column("version", String(64), primary_key=True),
     Column("loaded_at", Instant, primary_key=True),
     Column("checks", Integer, nullable=False),
+    Column("catalogue", Text, nullable=False, server_default=""),  # JSON, secmon.evaluate.catalogue; empty: not kept
 )
 
 jobs = Table(  # a job claims its period, once, with its effects

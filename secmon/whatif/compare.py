@@ -36,6 +36,8 @@ def differing(old: RuleSet, new: RuleSet) -> frozenset[str]:
     both = old.checks.keys() | new.checks.keys()
     if old.lifecycle != new.lifecycle:  # any check may look an end of support up
         return frozenset(both)
+    if old.profiles != new.profiles or old.overrides != new.overrides:  # any check may be asked of other machines
+        return frozenset(both)
     return frozenset(id_ for id_ in both if _judging(old.checks.get(id_)) != _judging(new.checks.get(id_)))
 
 
@@ -51,7 +53,8 @@ def _judging(check: Check | None) -> object:
         check.requires_fresh,
         check.evidence,
     )
-    return ([one and one.source for one in conditions], check.when_absent, msgspec.to_builtins(check.limits))
+    limits, lists = msgspec.to_builtins(check.limits), msgspec.to_builtins(check.lists)
+    return ([one and one.source for one in conditions], check.when_absent, limits, lists)
 
 
 def changes(

@@ -9,9 +9,9 @@ from typing import Final
 from msgspec import Struct
 
 from secmon.evaluate.check import Check
-from secmon.evaluate.judge import judge
-from secmon.evaluate.lifecycle import Lifecycle
+from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import Language, Machine, Text, Verdict
+from secmon.evaluate.ruleset import RuleSet
 from secmon.evidence import evidence_line
 from secmon.notify.text import one_line
 from secmon.reasons import sentence
@@ -39,6 +39,14 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """By their keys in the check file, as they stand there."""
     limits: Mapping[str, int | float]
     """As they hold for this machine."""
+    written_limits: Mapping[str, int | float]
+    """As they would hold without what the profile and the office change; only those that are others."""
+    lists: Mapping[str, tuple[str, ...]]
+    """As the office has them."""
+    profile: str | None
+    """The kind of machine that it is; None: none fits, and every check is asked."""
+    note: str
+    """Why the office changed this check, in its words."""
     zone: str | None
     attributes: Mapping[str, str]
     """Those the office gave, where a condition reads any of them."""
@@ -48,22 +56,32 @@ class Explanation(Struct, frozen=True, kw_only=True):
     answer: Verdict
 
 
-def explain(check: Check, host: str, machine: Machine, now: datetime, lifecycle: Lifecycle) -> Explanation:
+def explain(id_: str, host: str, machine: Machine, now: datetime, rules: RuleSet) -> Explanation:
+    """Raises KeyError for a check that there is not."""
+    tailored = rules.tailored(machine)
+    check, override = tailored.checks[id_], rules.overrides.get(id_)
     read = [fact for path in sorted(check.paths) for fact in read_facts(path, machine)]
     conditions = _conditions(check)
     reads_attributes = any("attributes" in text for text in conditions.values())
+    limits = {name: limit.of(machine.zone) for name, limit in check.limits.items()}
+    written = {name: limit.of(machine.zone) for name, limit in rules.written[id_].limits.items()}
+    (answer,) = evaluate(rules, machine, now, [id_])
     return Explanation(
         check=check.id,
         host=host,
         title=check.title,
         conditions=conditions,
-        limits={name: limit.of(machine.zone) for name, limit in check.limits.items()},
+        limits=limits,
+        written_limits={name: number for name, number in written.items() if number != limits[name]},
+        lists=check.lists,
+        profile=tailored.profile.id if tailored.profile is not None else None,
+        note=override.reason if override is not None else "",
         zone=machine.zone,
         attributes=machine.attributes if reads_attributes else {},
         facts=tuple(read[:MAX_VALUES]),
         facts_left_out=max(0, len(read) - MAX_VALUES),
         observed_at=machine.observed_at,
-        answer=judge(check, machine, now, lifecycle),
+        answer=answer,
     )
 
 
@@ -128,6 +146,11 @@ _WORDS: Final[Mapping[str, Text]] = {
     "key": Text(ja="一覧の項目の名前", en="named by"),
     "pass": Text(ja="適合の条件", en="passes where"),
     "requires_fresh": Text(ja="情報の新しさの条件", en="fresh where"),
+    "profile": Text(ja="プロファイル", en="profile"),
+    "no_profile": Text(ja="なし（すべての項目を調べます）", en="none (every check is asked)"),
+    "written": Text(ja="（変更前は {number}）", en=" (written: {number})"),
+    "note": Text(ja="変更の理由", en="why the office changed it"),
+    "lists": Text(ja="参照する一覧", en="lists"),
     "limits": Text(ja="この機器の基準値", en="limits for this machine"),
     "attributes": Text(ja="登録されている属性", en="what the office says of it"),
     "facts": Text(ja="読み取った値", en="facts that were read"),
@@ -149,12 +172,16 @@ def told(explanation: Explanation, language: Language, time_zone: tzinfo) -> Ite
     given = explanation
     yield f"{given.check}  {given.title.of(language)}"
     yield f"{word('host')}: {given.host}    {word('zone')}: {given.zone or word('no_zone')}"
+    yield f"{word('profile')}: {given.profile or word('no_profile')}"
     seen = given.observed_at
     when = f"{seen.astimezone(time_zone):%Y-%m-%d %H:%M}" if seen else word("never")
     yield f"{word('observed')}: {when}"
     yield f"{word('conditions')}:"
     yield from (f"  {word(name)}: {source}" for name, source in given.conditions.items())
-    yield from _pairs(word("limits"), given.limits)
+    yield from _pairs(word("limits"), _compared(given, word("written")))
+    if given.note:
+        yield f"{word('note')}: {one_line(given.note, _MAX_TEXT)}"
+    yield from _pairs(word("lists"), {name: ", ".join(entries) for name, entries in given.lists.items()})
     yield from _pairs(word("attributes"), given.attributes)
     if given.facts:
         yield f"{word('facts')}:"
@@ -162,6 +189,12 @@ def told(explanation: Explanation, language: Language, time_zone: tzinfo) -> Ite
     if given.facts_left_out:
         yield f"  {word('more').format(n=given.facts_left_out)}"
     yield from _answer(given.answer, language)
+
+
+def _compared(given: Explanation, written: str) -> Mapping[str, str]:
+    """The limits, with what they were where they are others."""
+    before = {name: written.format(number=number) for name, number in given.written_limits.items()}
+    return {name: f"{number}{before.get(name, '')}" for name, number in given.limits.items()}
 
 
 def _pairs(title: str, values: Mapping[str, object]) -> Iterator[str]:

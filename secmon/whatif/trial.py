@@ -23,6 +23,12 @@ def read_rules(folder: Path, site: Path | None = None) -> RuleSet:
         raise _refused(error.mistakes) from None
 
 
+def is_site(path: Path) -> bool:
+    """A folder of an office's own rules, to be tried in the place of the present one."""
+    parts = ("overrides", "lists", "profiles")
+    return any((path / part).is_dir() for part in parts) and not (path / "frameworks").is_dir()
+
+
 def laid_over(rules: RuleSet, path: Path) -> RuleSet:
     """`path` is one check file, a folder of them, or a whole rules folder, which takes the place of everything.
 

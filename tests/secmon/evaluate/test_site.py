@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -199,3 +200,227 @@ def test_rules_check_tells_of_both_and_asks_examples_of_the_checks_as_they_were_
     assert check_rules(shipped, bad, site=tmp_path / "site") == 1
     assert "overrides/y.yaml:1: there is no check 'gone.check'" in bad.getvalue()
     assert "everything else of them holds" in bad.getvalue()
+
+
+LISTED = (
+    "software.packages.filter(entry, lists.unwanted.exists(name, entry.name.startsWith(name))"
+    " && !lists.approved.exists(name, entry.name.startsWith(name)))"
+)
+
+
+@pytest.fixture
+def listing(write_check: Write) -> Path:
+    """One check that looks names up in two lists."""
+    folder = write_check(
+        file="software/sample.yaml", id="software.sample", area="software", pass_='"false"', items=LISTED,
+        key="item.name",
+        examples="[{facts: {software: {packages: []}}, expect: pass},"
+        " {facts: {software: {packages: [{name: ChatGPT 1.2}]}}, expect: fail}]",
+    )  # fmt: skip
+    write_site(folder / "lists", {"unwanted.yaml": "entries: [ChatGPT, 'Jan ']", "approved.yaml": "entries: []"})
+    return folder
+
+
+def found(rules: RuleSet, *names: str) -> list[str]:
+    software = SectionState(status="ok", facts={"packages": [{"name": name} for name in names]})
+    machine = Machine(sections={"software": software}, observed_at=NOW)
+    return [item.key for item in answers(rules, machine)["software.sample"].items]
+
+
+def test_an_office_approves_software_by_one_line_of_its_own(listing: Path, tmp_path: Path) -> None:
+    names = ("ChatGPT Desktop", "Jan 0.5", "January", "Poe")
+    assert found(load_rules(listing), *names) == ["ChatGPT Desktop", "Jan 0.5"]
+
+    site = write_site(tmp_path / "site", {"lists/approved.yaml": "add: [ChatGPT]"})
+    assert found(load_rules(listing, site), *names) == ["Jan 0.5"]
+
+    write_site(site, {"lists/unwanted.yaml": "add: [Poe]\nremove: ['Jan ']"})
+    assert found(load_rules(listing, site), *names) == ["Poe"]
+
+
+def test_the_examples_of_a_shipped_check_hold_whatever_the_office_approves(listing: Path, tmp_path: Path) -> None:
+    out = io.StringIO()
+    site = write_site(tmp_path / "site", {"lists/approved.yaml": "add: [ChatGPT]"})
+
+    assert check_rules(listing, out, site=site) == 0, out.getvalue()
+
+
+def test_a_check_of_the_office_looks_things_up_in_a_list_of_its_own(listing: Path, tmp_path: Path) -> None:
+    check = own_check().replace('entry.name == "telnetd"', "entry.name in lists.forbidden_here")
+    files = {"lists/forbidden_here.yaml": "entries: [telnetd]", "checks/software/town-telnet.yaml": check}
+    out = io.StringIO()
+
+    site = write_site(tmp_path / "site", files)
+
+    assert check_rules(listing, out, site=site) == 0, out.getvalue()
+    assert load_rules(listing, site).checks["software.town-telnet"].lists == {"forbidden_here": ("telnetd",)}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line", "reason"),
+    [
+        ("lists/unwanted.yaml", "entries: [Poe]", 1, "secmon has a list 'unwanted'; use add and remove"),
+        ("lists/unwanted.yaml", "add: [Poe, Poe]", 1, "add: 'Poe' stands here twice"),
+        ("lists/unwanted.yaml", "add:\n  - 2", 2, "a text of 1 to 100 characters is needed"),
+        ("lists/unwanted.yaml", "add: Poe", 1, "add must be a list"),
+        ("lists/Own.yaml", "entries: [Poe]", 1, "the name of a list is of small letters"),
+    ],
+)
+def test_a_mistake_in_a_list_is_told(
+    listing: Path, tmp_path: Path, file: str, text: str, line: int, reason: str
+) -> None:
+    site = write_site(tmp_path / "site", {file: text})
+
+    with pytest.raises(RulesError) as caught:
+        load_rules(listing, site)
+
+    assert [str(each) for each in caught.value.mistakes if f"{file}:{line}: " in str(each) and reason in str(each)]
+
+
+def test_what_a_list_does_not_have_is_set_aside(listing: Path, tmp_path: Path) -> None:
+    files = {"lists/unwanted.yaml": "remove: [Chat GPT, 'Jan ']", "lists/unwnted.yaml": "add: [Poe]"}
+
+    rules = load_rules(listing, write_site(tmp_path / "site", files))
+
+    assert [misfit.reason.partition(". It")[0].partition("? It")[0] for misfit in rules.misfits] == [
+        "the list unwanted has no entry 'Chat GPT'; did you mean ChatGPT",
+        "there is no list 'unwnted'; did you mean unwanted",
+    ]
+    assert rules.checks["software.sample"].lists["unwanted"] == ("ChatGPT",)
+
+
+def test_a_condition_cannot_name_a_list_that_there_is_not(listing: Path, write_check: Write) -> None:
+    write_check(file="software/other.yaml", id="software.other", area="software", pass_="'\"x\" in lists.unheard'")
+
+    with pytest.raises(RulesError, match=r"unknown field 'lists\.unheard'"):
+        load_rules(listing)
+
+
+PC = """
+    id: pc
+    title: {ja: 端末, en: PC}
+    hosts: [{os: windows}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "left_out"),
+    [
+        ("exclude: {checks: [firewall.sample]}", {"firewall.sample"}),
+        ("exclude: {areas: [firewall, patch]}", {"firewall.sample", "patch.sample"}),
+        ("exclude: {severities: [low]}", {"password.sample", "patch.sample"}),
+        ("include: {severities: [high], checks: [patch.sample]}", {"password.sample"}),
+        ("include: {areas: [firewall, patch]}\nexclude: {checks: [patch.sample]}", {"password.sample", "patch.sample"}),
+    ],
+)
+def test_a_profile_says_which_checks_its_machines_are_asked(adapt: Adapt, more: str, left_out: set[str]) -> None:
+    rules = adapt({"profiles/pc.yaml": dedent(PC) + more})
+
+    verdicts = answers(rules, machine())
+
+    assert {id_ for id_, each in verdicts.items() if each.reason == "not asked by the profile pc"} == left_out
+    assert {verdicts[id_].status for id_ in left_out} == {"not_applicable"}
+
+
+def test_a_machine_of_no_profile_is_asked_everything(adapt: Adapt) -> None:
+    rules = adapt({"profiles/pc.yaml": PC.replace("os: windows", "os: solaris") + "    exclude: {areas: [firewall]}\n"})
+
+    assert rules.tailored(machine()).profile is None
+    assert rules.tailored(machine()).left_out == {}
+    assert rules.tailored(Machine(sections={})).profile is None
+
+
+def profile_named(id_: str, hosts: str) -> dict[str, str]:
+    return {f"profiles/{id_}.yaml": f"id: {id_}\ntitle: {{ja: 端末, en: PC}}\nhosts: {hosts}\n"}
+
+
+@pytest.mark.parametrize(
+    ("profiles", "said", "chosen"),
+    [
+        ({"a": "[{os: windows}]", "b": "[{os: windows, zone: lgwan}]"}, {}, "b"),
+        ({"a": "[{os: windows}]", "b": "[{os: windows, zone: mynumber}]"}, {}, "a"),
+        ({"a": "[{os: windows, zone: lgwan}]", "b": "[{role: server}]"}, {"role": "server"}, "b"),
+        ({"a": "[{os: windows, zone: lgwan}]", "b": "[{role: server}]"}, {"role": "pc"}, "a"),
+        ({"a": "[{family: linux}, {department: [総務課, 税務課]}]"}, {"department": "税務課"}, "a"),
+        ({"a": "[{family: linux}, {department: [総務課, 税務課]}]"}, {"department": "水道課"}, None),
+        ({"b": "[{family: windows}]", "a": "[{family: windows}]"}, {}, "a"),
+    ],
+)
+def test_the_profile_that_says_most_of_a_machine_is_taken(
+    adapt: Adapt, profiles: Mapping[str, str], said: Mapping[str, str], chosen: str | None
+) -> None:
+    files = {name: text for id_, hosts in profiles.items() for name, text in profile_named(id_, hosts).items()}
+
+    profile = adapt(files).tailored(machine(6, **said)).profile
+
+    assert (profile.id if profile else None) == chosen
+
+
+def test_limits_of_a_profile_go_before_what_was_shipped_and_the_offices_go_before_both(
+    adapt: Adapt, shipped: Path
+) -> None:
+    limits = "    limits: {password.sample: {tries: {lgwan: 9, mynumber: 8}}}\n"
+    write_site(shipped, {"profiles/pc.yaml": PC + limits})
+
+    def numbers(rules: RuleSet) -> list[int | float]:
+        zones = ("lgwan", "mynumber", "internet")
+        return [rules.tailored(machine(zone=z)).checks["password.sample"].limits["tries"].of(z) for z in zones]
+
+    assert numbers(adapt({})) == [9, 8, 5]
+    overrides = {"overrides/x.yaml": "password.sample: {limits: {tries: {lgwan: 2}}}"}
+    assert numbers(adapt(overrides)) == [2, 8, 5]
+    own = {"profiles/pc.yaml": PC + "    limits: {password.sample: {tries: 4}}\n"}
+    assert numbers(adapt({**overrides, **own})) == [4, 4, 4]
+
+
+def test_a_check_is_switched_off_for_one_profile(adapt: Adapt) -> None:
+    off = "firewall.sample: {disabled: {reason: 別の仕組み, profiles: [pc], zones: [lgwan]}}"
+    rules = adapt({"profiles/pc.yaml": PC, "overrides/x.yaml": off})
+
+    assert answers(rules, machine(zone="lgwan"))["firewall.sample"].status == "not_applicable"
+    assert answers(rules, machine(zone="internet"))["firewall.sample"].status == "fail"
+
+
+def test_what_another_system_is_not_asked_is_judged_again_when_the_system_changes(adapt: Adapt) -> None:
+    more = "    exclude: {checks: [firewall.sample]}\n    limits: {password.sample: {tries: 9}}\n"
+
+    assert adapt({"profiles/pc.yaml": PC + more}).touched({"os"}) == {"firewall.sample", "password.sample"}
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "reason"),
+    [
+        ("colour: red", 4, "profile: unknown key 'colour'"),
+        ("exclude: {areas: [harbour]}", 4, "'harbour' is not one of"),
+        ("exclude: {}", 4, "exclude: one of areas, severities, checks is needed"),
+        ("limits: {patch.sample: 3}", 4, "limits.patch.sample must be a mapping"),
+        ("limits: {password.sample: {tries: x}}", 4, "a number from 0 is needed"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told(adapt: Adapt, more: str, line: int, reason: str) -> None:
+    head = "id: pc\ntitle: {ja: 端末, en: PC}\nhosts: [{os: windows}]\n"
+
+    with pytest.raises(RulesError) as caught:
+        adapt({"profiles/pc.yaml": head + more})
+
+    assert [str(each) for each in caught.value.mistakes if f"pc.yaml:{line}: " in str(each) and reason in str(each)]
+
+
+@pytest.mark.parametrize("hosts", ["[]", "[{colour: red}]", "[{}]", "{os: windows}"])
+def test_a_profile_without_machines_is_refused(adapt: Adapt, hosts: str) -> None:
+    with pytest.raises(RulesError, match="hosts"):
+        adapt(profile_named("pc", hosts))
+
+
+def test_a_profile_of_the_office_may_name_what_is_gone(adapt: Adapt) -> None:
+    rules = adapt({"profiles/pc.yaml": PC + "    exclude: {checks: [gone.check]}\n"})
+
+    assert "there is no check 'gone.check'" in rules.misfits[0].reason
+    assert rules.profiles[0].id == "pc"
+
+
+def test_a_shipped_profile_must_fit(shipped: Path) -> None:
+    write_site(shipped, {"profiles/pc.yaml": PC + "    exclude: {checks: [gone.check]}\n"})
+
+    with pytest.raises(RulesError, match=r"rules/profiles/pc\.yaml:\d: there is no check"):
+        load_rules(shipped)

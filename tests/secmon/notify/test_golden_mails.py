@@ -17,7 +17,7 @@ import pytest
 from secmon.evaluate.model import Language
 from secmon.japanese import width
 from secmon.notify.render import render
-from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, Topic
+from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, RulesNews, Topic
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "mail"
 AT = datetime(2026, 11, 22, 23, 5, tzinfo=UTC)
@@ -116,8 +116,19 @@ def _mails(language: Language) -> dict[str, Mail]:
         "new-machine": _mail(language, kind="new_machines", newcomers=(_newcomer(1),)),
         "new-machines": _mail(language, kind="new_machines", newcomers=tuple(_newcomer(n) for n in range(1, 36))),
         "rules": _mail(language, kind="rules", ruleset="0123456789ab", changes=changes),
+        "rules-upgrade": _mail(language, kind="rules", ruleset="0123456789ab", changes=changes, news=_news(language)),
         "rules-without-effect": _mail(language, kind="rules", ruleset="0123456789ab"),
     }
+
+
+def _news(language: Language) -> RulesNews:
+    other = {"ja": "画面ロックの設定（基準値）  lock_s (default): 900 → 600", "en": "Screen lock (limits)"}
+    return RulesNews(
+        is_upgrade=True,
+        added=tuple(f"{_text(language, 'title')} {number}" for number in range(1, 13)),
+        changed=(other[language],),
+        misfits=("/var/lib/secmon/rules/overrides/joho.yaml:3",),
+    )
 
 
 NAMES = list(_mails("ja"))

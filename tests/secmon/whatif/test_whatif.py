@@ -226,13 +226,13 @@ def test_it_explains_an_answer_with_limits_and_the_facts_it_read(
 
 
 def test_it_explains_what_could_not_be_read(tmp_path: Path) -> None:
-    check = laid_over(shipped_rules(), check_file(tmp_path)).checks["ports.odd"]
+    rules = laid_over(shipped_rules(), check_file(tmp_path))
     listening = [{"protocol": "tcp", "address": "::", "reach": "network"}]
     machine = Machine(
         sections={"ports": SectionState(status="ok", facts={"listening": listening})}, observed_at=NOW, zone="lgwan"
     )
 
-    explanation = explain(check, "pc", machine, NOW, shipped_rules().lifecycle)
+    explanation = explain("ports.odd", "pc", machine, NOW, rules)
     lines = list(told(explanation, "ja", UTC))
 
     assert explanation.limits == {"forbidden": 22}
@@ -242,10 +242,10 @@ def test_it_explains_what_could_not_be_read(tmp_path: Path) -> None:
 
 
 def test_it_explains_a_machine_whose_facts_are_too_old(tmp_path: Path) -> None:
-    check = laid_over(shipped_rules(), check_file(tmp_path)).checks["ports.odd"]
+    rules = laid_over(shipped_rules(), check_file(tmp_path))
     machine = Machine(sections={}, observed_at=NOW - timedelta(days=99))
 
-    explanation = explain(check, "pc", machine, NOW, shipped_rules().lifecycle)
+    explanation = explain("ports.odd", "pc", machine, NOW, rules)
 
     assert (explanation.answer.status, explanation.answer.reason) == ("unknown", "stale")
     assert "理由: 最後の報告が古いため、現在の状態が分かりません。" in list(told(explanation, "ja", UTC))
