@@ -152,9 +152,9 @@ class Compiler:
         return Typed(BOOL, run)
 
     def any_ending(self, tree: syntax.Macro, of: Typed, scope: Scope) -> Run | None:
-        """`["a", "b"].exists(x, text.startsWith(x))`, in one step: lists of software ask it of every package."""
-        body = tree.body
-        if tree.kind != "exists" or of.constant is None or not isinstance(body, syntax.Call):
+        """`["a", "b"].exists(x, text.startsWith(x))`, in one step, also for one of `lists`: every package is asked it."""
+        body, is_list = tree.body, of.path.startswith("lists.")
+        if tree.kind != "exists" or (of.constant is None and not is_list) or not isinstance(body, syntax.Call):
             return None
         test = _ENDINGS.get(body.function)
         if test is None or body.arguments[1] != syntax.Name(tree.variable):
@@ -163,7 +163,9 @@ class Compiler:
             text = self.compile(body.arguments[0], scope).run
         except ConditionError:  # the text itself speaks of the variable
             return None
-        parts = tuple(str(part) for part in of.constant)
+        if is_list:
+            return _ending_of_list(test, text, of.run)
+        parts = tuple(str(part) for part in of.constant or ())
         return lambda frame: test(text(frame), parts)
 
     def choice(self, tree: syntax.Choice, scope: Scope) -> Typed:
@@ -276,6 +278,16 @@ def _check_values(kind: Kind, wanted: Kind) -> None:
     for value in wanted.values if kind.values else ():
         if value not in kind.values:
             raise ConditionError(f"{value!r} is never a value here; it is one of {', '.join(kind.values)}")
+
+
+def _ending_of_list(test: Callable[..., bool], text: Run, entries: Run) -> Run:
+    """Nothing is found in an empty list, whatever is known of the text."""
+
+    def run(frame: Frame) -> object:
+        parts = entries(frame)
+        return bool(parts) and test(text(frame), parts)
+
+    return run
 
 
 def _filtering(of: Run, variable: str, body: Run) -> Run:

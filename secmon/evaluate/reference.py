@@ -34,8 +34,9 @@ def disagreements(check: Check, machine: Machine, now: datetime, lifecycle: Life
         if state.status == "ok" and state.facts is not None
     }
     limits = {name: limit.of(machine.zone) for name, limit in check.limits.items()}
-    lists = {name: list(entries) for name, entries in check.lists.items()}
-    frame = Frame({**names, "now": now, "attributes": machine.attributes, "limits": limits, "lists": lists}, around)
+    frame = Frame(
+        {**names, "now": now, "attributes": machine.attributes, "limits": limits, "lists": check.lists}, around
+    )
     yield from _compared(_whole(check), frame)
     for element in _elements(check, frame):
         frame.names["item"] = element

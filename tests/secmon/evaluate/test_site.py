@@ -13,6 +13,7 @@ import pytest
 from secmon.evaluate.command import check_rules
 from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import Machine, SectionState, Verdict
+from secmon.evaluate.reference import disagreements
 from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
 from tests.support.site import own_check, write_site
 
@@ -424,3 +425,30 @@ def test_a_shipped_profile_must_fit(shipped: Path) -> None:
 
     with pytest.raises(RulesError, match=r"rules/profiles/pc\.yaml:\d: there is no check"):
         load_rules(shipped)
+
+
+@pytest.mark.parametrize(
+    ("entries", "version", "status"),
+    [
+        ("['24.', '23.']", "23.01", "fail"),
+        ("['24.', '23.']", "9.20", "pass"),
+        ("['24.', '23.']", None, "unknown"),
+        ("[]", None, "pass"),
+        ("[]", "23.01", "pass"),
+    ],
+)
+def test_a_beginning_that_is_not_determined_is_no_answer_unless_there_is_nothing_to_find(
+    write_check: Write, entries: str, version: str | None, status: str
+) -> None:
+    folder = write_check(
+        file="software/sample.yaml", id="software.sample", area="software", pass_='"false"', key="item.name",
+        items="software.packages.filter(entry, lists.old.exists(begin, entry.version.startsWith(begin)))",
+    )  # fmt: skip
+    write_site(folder / "lists", {"old.yaml": f"entries: {entries}"})
+    rules = load_rules(folder)
+    package = {"name": "7-Zip", **({"version": version} if version else {})}
+    software = SectionState(status="ok", facts={"packages": [package]})
+    subject = Machine(sections={"software": software}, observed_at=NOW)
+
+    assert answers(rules, subject)["software.sample"].status == status
+    assert list(disagreements(rules.checks["software.sample"], subject, NOW, rules.lifecycle)) == []
