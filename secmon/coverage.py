@@ -61,6 +61,8 @@ class ControlCoverage(Struct, frozen=True, kw_only=True):
     means: Means
     checks: tuple[CheckCoverage, ...]
     attested: tuple[AttestedCoverage, ...]
+    switched_off: Mapping[str, str] = {}
+    """Title by id of the checks that the office asks of no machine; they cover nothing."""
 
     @property
     def answer(self) -> Standing | None:
@@ -130,19 +132,21 @@ def coverage(framework: Framework, known: Known, language: Language) -> Coverage
 
 
 def _control(control: Control, known: Known, language: Language) -> ControlCoverage:
+    titles = {check: known.checks.checks[check].title.of(language) for check in control.checks}
+    off = {check: title for check, title in titles.items() if known.checks.is_asked_nowhere(check)}
     return ControlCoverage(
         id=control.id,
         title=control.title.of(language),
         level=control.level,
         local_article=control.local_article,
         verified=control.verified,
-        means="checks" if control.checks else "hand" if control.attested else "none",
+        means="checks" if titles.keys() - off.keys() else "hand" if control.attested else "none",
         checks=tuple(
-            CheckCoverage(
-                id=check, title=known.checks.checks[check].title.of(language), machines=known.machines.get(check)
-            )
-            for check in control.checks
+            CheckCoverage(id=check, title=title, machines=known.machines.get(check))
+            for check, title in titles.items()
+            if check not in off
         ),
+        switched_off=off,
         attested=tuple(attested(known.questions[question], known, language) for question in control.attested),
     )
 

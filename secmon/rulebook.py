@@ -15,7 +15,7 @@ from secmon.errors import UsageError
 from secmon.evaluate.adapt import LimitChange
 from secmon.evaluate.folders import Folders, fingerprint
 from secmon.evaluate.frameworks import Framework, load_frameworks
-from secmon.evaluate.mistakes import RulesError
+from secmon.evaluate.mistakes import Mistake, RulesError
 from secmon.evaluate.questions import Question, load_questions
 from secmon.evaluate.ruleset import RuleSet, load_rules
 from secmon.resources import rules_dir
@@ -85,7 +85,7 @@ class Rulebook:
             return False
         self._seen = seen
         try:
-            fresh = read(self._folders)
+            fresh = self._read_again()
         except RulesError as error:
             self.trouble = _first(error)
             log.error("the changed rules are not taken, the last good ones stay: %s", self.trouble)  # noqa: TRY400
@@ -96,6 +96,14 @@ class Rulebook:
         log.info("rules %s are in force (%d checks)", fresh.checks.version, len(fresh.checks.checks))
         _tell_misfits(fresh.checks)
         return changed
+
+    def _read_again(self) -> Rules:
+        """A folder of the office that was there and is gone (a share that is not mounted) is no decision of anybody."""
+        site = self._folders.site
+        if site is not None and self.current.version != self.current.shipped and not site.is_dir():
+            reason = "the office's own rules are gone; to do without them, leave the folder there and empty"
+            raise RulesError([Mistake(file=str(site), line=1, reason=reason)])
+        return read(self._folders)
 
 
 def _first(error: RulesError) -> str:

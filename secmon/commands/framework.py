@@ -85,6 +85,7 @@ _WORDS: Final[Mapping[str, Text]] = {
         ja="`secmon attest add {question} …` で登録してください",
         en="enter it with `secmon attest add {question} …`",
     ),
+    "off": Text(ja="調べないことにした項目", en="switched off here"),
     "unverified": Text(ja="番号は公表された本文と未照合", en="number not compared with the published text"),
     "no_data": Text(
         ja="データがまだないため、台数と確認の記録は表示していません。",
@@ -147,6 +148,8 @@ def _control(control: ControlCoverage, language: Language) -> Iterator[str]:
     yield f"{control.id} {control.title}" + "".join(f" [{note}]" for note in notes if note)
     for check in control.checks:
         yield f"  {check.id}  {check.title}{_machines(check, language)}"
+    for check_id, title in control.switched_off.items():
+        yield f"  {check_id}  {title} [{_word('off', language)}]"
     for each in control.attested:
         yield f"  {_word('hand', language)}  {each.title}  {_attested(each, language)}"
     if control.means == "none":

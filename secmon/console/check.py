@@ -12,8 +12,11 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Connection
 
+from secmon.config import Config
 from secmon.console.queries import current_attribute
-from secmon.evaluate.model import STANDINGS, Standing, Status
+from secmon.evaluate.adapt import Disabled
+from secmon.evaluate.model import STANDINGS, Severity, Standing, Status
+from secmon.evaluate.ruleset import RuleSet
 from secmon.store.exceptions import softened
 from secmon.store.hosts import in_use
 from secmon.store.schema import findings, hosts, results
@@ -45,6 +48,39 @@ class CheckAnswers(Struct, frozen=True, kw_only=True):
     """Oldest first."""
     unknown: tuple[MachineAnswer, ...]
     excepted: tuple[MachineAnswer, ...]
+
+
+class Adaptation(Struct, frozen=True, kw_only=True):
+    """What the office changed of a check, or that it wrote it."""
+
+    is_own: bool = False
+    severity: tuple[Severity, Severity] | None = None
+    """As it was written, and as it is."""
+    limits: tuple[tuple[str, str, str], ...] = ()
+    """Name with zone, number as it was written, number as it is."""
+    disabled: Disabled | None = None
+    reason: str = ""
+
+
+def adaptation(rules: RuleSet, check: str, config: Config) -> Adaptation | None:
+    """None for a check that is in force as it was shipped."""
+    override = rules.overrides.get(check)
+    if override is None:
+        return Adaptation(is_own=True) if check in rules.own else None
+    written, now = rules.written[check], rules.checks[check]
+    places = [None, *(zone.id for zone in config.zones)]
+    numbers = [
+        (f"{name} ({zone})" if zone else name, written.limits[name].of(zone), now.limits[name].of(zone))
+        for name in override.limits
+        for zone in places
+    ]
+    return Adaptation(
+        is_own=check in rules.own,
+        severity=(written.severity, now.severity) if written.severity != now.severity else None,
+        limits=tuple((name, str(before), str(after)) for name, before, after in numbers if before != after),
+        disabled=override.disabled,
+        reason=override.reason,
+    )
 
 
 def read(connection: Connection, check: str) -> CheckAnswers:

@@ -107,6 +107,7 @@ def one_check(request: HttpRequest, console: Given, check_id: FromPath[str]) -> 
             language_of(request, console.config),
             "check.html",
             check=rule,
+            adapted=check.adaptation(rules, check_id, console.config),
             answers=answers,
             statuses=STANDINGS,
             frameworks=[(each, each.controls_of(check_id)) for each in console.frameworks()],

@@ -185,6 +185,10 @@ WORDS: Final[Mapping[str, Text]] = {
     ),
     # a check
     "frameworks": _("対応する基準", "Frameworks"),
+    "adapted": _("役場で変更したところ", "What the office changed"),
+    "adapted_own": _("役場が独自に加えた項目", "A check of the office's own"),
+    "limit": _("基準値", "Limit"),
+    "switched_off": _("調べない", "Not asked"),
     "unverified": _("対応付けは未確認", "mapping not verified"),
     "failing_machines": _("対応が必要な機器", "Machines that fail"),
     "unknown_machines": _("確認できない機器", "Machines without an answer"),

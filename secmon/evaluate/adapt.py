@@ -48,6 +48,10 @@ class Disabled(Struct, frozen=True, kw_only=True):
     profiles: tuple[str, ...] = ()
     """Only for machines of these profiles; empty: for all."""
 
+    @property
+    def is_everywhere(self) -> bool:
+        return not self.zones and not self.profiles
+
     def holds_for(self, zone: str | None, profile: str | None) -> bool:
         return (not self.zones or zone in self.zones) and (not self.profiles or profile in self.profiles)
 

@@ -152,7 +152,7 @@ class Compiler:
         return Typed(BOOL, run)
 
     def any_ending(self, tree: syntax.Macro, of: Typed, scope: Scope) -> Run | None:
-        """`["a", "b"].exists(x, text.startsWith(x))`, in one step, also for one of `lists`: every package is asked it."""
+        """`["a", "b"].exists(x, text.startsWith(x))`, in one step, also of one of `lists`: all packages are asked."""
         body, is_list = tree.body, of.path.startswith("lists.")
         if tree.kind != "exists" or (of.constant is None and not is_list) or not isinstance(body, syntax.Call):
             return None

@@ -62,6 +62,7 @@ class Source:
     def look_for_strays(self) -> None:
         """What lies where nobody looks would be missed without a word."""
         if self.is_site:
+            self._look_into()
             known = {path for pattern in SITE_PATTERNS for path in self.folder.glob(pattern)}
             for path in sorted(self.folder.rglob("*.y*ml")):
                 if path.is_file() and path not in known:
@@ -71,6 +72,16 @@ class Source:
         for path in sorted(checks.rglob("*")):
             if path.is_file() and (path.parent.parent != checks or path.suffix != ".yaml"):
                 self.wrong(path, "a check lies in <area>/<name>.yaml")
+
+    def _look_into(self) -> None:
+        """A folder that may not be looked into must not pass for an empty one."""
+        for folder in (self.folder, *(self.folder / pattern.partition("/")[0] for pattern in SITE_PATTERNS)):
+            try:
+                next(folder.iterdir(), None)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.wrong(folder, f"cannot be read: {error.strerror}", full=True)
 
 
 def fingerprint(folders: Folders) -> frozenset[tuple[str, int, int]]:

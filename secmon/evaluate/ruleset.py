@@ -86,6 +86,11 @@ class RuleSet(Struct, frozen=True, kw_only=True, dict=True):
             found = self._tailored[key] = self._tailor(profile, machine.zone)
         return found
 
+    def is_asked_nowhere(self, check: str) -> bool:
+        """The office switched it off for all machines."""
+        override = self.overrides.get(check)
+        return override is not None and override.disabled is not None and override.disabled.is_everywhere
+
     def with_checks(self, version: str, checks: Mapping[str, Check]) -> RuleSet:
         """The same office's rules with these checks in the place of those with the same ids, or beside the others."""
         written = dict(sorted({**self.written, **checks}.items()))

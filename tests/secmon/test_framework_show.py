@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from secmon.commands.framework import framework_show
-from secmon.config import Config
+from secmon.config import Config, Rules
 from secmon.errors import UsageError
 from secmon.evaluate.model import Language
 from secmon.resources import rules_dir
+from tests.support.site import write_site
 
 TWO_CONTROLS = """
 id: town
@@ -94,3 +95,21 @@ def test_it_gives_programs_the_same(rules: Path, capsys: pytest.CaptureFixture[s
 def test_it_names_the_frameworks_there_are_when_asked_for_another(rules: Path) -> None:
     with pytest.raises(UsageError, match="there is no framework 'cis'"):
         show(rules, "cis")
+
+
+@pytest.mark.parametrize(("where", "covered"), [("", False), (", zones: [lgwan]", True)])
+def test_a_check_that_is_asked_nowhere_covers_nothing(
+    rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str, covered: bool
+) -> None:
+    off = f"time.synchronized: {{disabled: {{reason: 別の仕組み{where}}}}}"
+    config = Config(data_dir=str(tmp_path / "data"), rules=Rules(folder=str(rules)))
+    write_site(tmp_path / "data/rules", {"overrides/x.yaml": off})
+
+    framework_show(Namespace(id="town", json=True), config)
+    control = json.loads(capsys.readouterr().out)[0]["controls"][0]
+    framework_show(Namespace(id="town", json=False), config)
+    out = capsys.readouterr().out
+
+    assert [check["id"] for check in control["checks"]] == (["time.synchronized"] if covered else [])
+    assert (control["means"], bool(control["switched_off"])) == ("checks" if covered else "hand", not covered)
+    assert (f"点検 {int(covered)}件" in out, "[調べないことにした項目]" in out) == (True, not covered)

@@ -19,7 +19,7 @@ from secmon.store.schema import findings, results
 from secmon_agent import facts
 from tests.secmon.console.browsing import Browser
 from tests.support.office import START, Office, linux
-from tests.support.site import write_site
+from tests.support.site import own_check, write_site
 
 HOUR = timedelta(hours=1)
 ROOT_LOGIN = "access.ssh-root-login"
@@ -160,3 +160,26 @@ def test_the_machines_page_names_its_profile(town: Office) -> None:
     assert "庁内の作業端末" in page
     assert "この種類の機器（プロファイル：workstation）では調べない項目です。" in page
     assert "なし（すべての項目を調べます）" in other
+
+
+def test_a_checks_page_says_what_the_office_changed(tmp_path: Path) -> None:
+    overrides = f"""\
+{LOCK}: {{limits: {{lock_s: {{lgwan: 300}}}}, severity: high, reason: 町の規程第9条}}
+{ROOT_LOGIN}: {{disabled: {{reason: 別の仕組みで確認, zones: [lgwan]}}}}
+"""
+    files = {"overrides/joho.yaml": overrides, "checks/software/town-telnet.yaml": own_check()}
+    office = Office(tmp_path, rules=own_rules(tmp_path, files))
+    browser = Browser(office)
+    with browser.client:
+        browser.sign_in()
+        lock, login, own, plain = (
+            browser.get(f"/checks/{check}").text
+            for check in (LOCK, ROOT_LOGIN, "software.town-telnet", "firewall.filtering")
+        )
+    office.database.close()
+
+    assert "<code>lock_s (lgwan)</code> 900 → 300" in lock
+    assert "町の規程第9条" in lock
+    assert "<code>lgwan</code>：別の仕組みで確認" in login
+    assert "役場が独自に加えた項目" in own
+    assert "役場で変更したところ" not in plain

@@ -81,6 +81,16 @@ def test_it_takes_the_offices_own_rules_and_keeps_the_last_good_ones_on_a_mistak
             said = answer.read().decode()
         assert "there is no check 'screen_lock.gone'" in said
         assert "there is no check 'screen_lock.gone'" in caplog.text
+        before = rulebook.current.version
+
+        site.rename(tmp_path / "elsewhere")
+        _until(lambda: bool(rulebook.trouble))
+        assert (rulebook.current.version, "the office's own rules are gone" in rulebook.trouble) == (before, True)
+        site.mkdir()
+        (site / "README.md").touch()
+        (site / "overrides").mkdir()
+        write_site(site, {"overrides/lock.yaml": "screen_lock.enabled: {severity: low}"})
+        _until(lambda: rulebook.trouble == "")
 
 
 def test_a_folder_that_the_settings_name_must_be_there_and_not_be_the_shipped_one(tmp_path: Path) -> None:

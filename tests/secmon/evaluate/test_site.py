@@ -452,3 +452,11 @@ def test_a_beginning_that_is_not_determined_is_no_answer_unless_there_is_nothing
 
     assert answers(rules, subject)["software.sample"].status == status
     assert list(disagreements(rules.checks["software.sample"], subject, NOW, rules.lifecycle)) == []
+
+
+def test_a_folder_that_cannot_be_looked_into_does_not_pass_for_an_empty_one(shipped: Path, tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site", {})
+    (site / "overrides").touch()
+
+    with pytest.raises(RulesError, match="overrides:1: cannot be read: Not a directory"):
+        load_rules(shipped, site)
