@@ -184,7 +184,7 @@ class Agent:
         return Outcome(trouble=self._trouble(reply), retry_after_s=reply.retry_after_s)
 
     def _trouble(self, reply: transport.Reply) -> str:
-        advice = "; enroll this machine again" if reply.status == 401 else ""
+        advice = "; enroll this machine again, as secmon-agent doctor says" if reply.status == 401 else ""
         return f"collector {self._where.address}: {reply.says()}{advice}"
 
     def _acknowledged(self, name: str, message: wire.Report, reply: transport.Reply) -> Outcome:

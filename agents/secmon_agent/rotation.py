@@ -98,13 +98,18 @@ def _answer(where: Identity, reply: transport.Reply, key_id: bytes) -> wire.Rota
 
 def introduce(state_dir: Path, collector: transport.Collector, key: SigningKey) -> bool:
     """Tell a collector that does not know this key how it followed the one before; whether it knows it now."""
+    kept = message(state_dir, key)
+    return kept is not None and collector.post(PATH, kept[1], kept[0]).status == 200
+
+
+def message(state_dir: Path, key: SigningKey) -> tuple[bytes, bytes] | None:
+    """Id of the key before this one, and the envelope by which this one followed it; None where nothing is kept."""
     body = durable.read(state_dir / keys.ROTATION_FILE)
     if body is None:
-        return False
+        return None
     try:
         envelope = wire.read_envelope(body)
-        if wire.read_rotation(envelope).public_key != bytes(key.verify_key):
-            return False
+        is_ours = wire.read_rotation(envelope).public_key == bytes(key.verify_key)
     except wire.WireError:
-        return False
-    return collector.post(PATH, body, envelope.key_id).status == 200
+        return None
+    return (envelope.key_id, body) if is_ours else None

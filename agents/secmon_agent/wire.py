@@ -169,6 +169,13 @@ class RotationAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     server_time: datetime
 
 
+class KeyAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the collector knows of a key, to whoever names its id; an agent's self-test asks."""
+
+    status: str
+    """`known`, `revoked`, `ended` (a newer key of its agent took its place), `retired` (its machine is), `unknown`."""
+
+
 class WireError(Exception):
     """Bytes that are no acceptable message. `status` is the HTTP status that says so; `detail` names the place."""
 
@@ -188,6 +195,7 @@ _decode_enrollment = msgspec.msgpack.Decoder(EnrollmentRequest).decode
 _decode_ack = msgspec.msgpack.Decoder(Ack).decode
 _decode_answer = msgspec.msgpack.Decoder(EnrollmentAnswer).decode
 _decode_rotation = msgspec.msgpack.Decoder(Rotation).decode
+_decode_key_answer = msgspec.msgpack.Decoder(KeyAnswer).decode
 _decode_rotation_answer = msgspec.msgpack.Decoder(RotationAnswer).decode
 _PROOF: Final = b"secmon rotation v1\0"
 """No envelope's signed bytes begin so: a proof is no signature of anything else, and the reverse."""
@@ -343,7 +351,7 @@ def open_envelope(body: bytes, public_key: bytes) -> Report:
     return read_report(envelope)
 
 
-def encode(message: Ack | EnrollmentAnswer | RotationAnswer) -> bytes:
+def encode(message: Ack | EnrollmentAnswer | RotationAnswer | KeyAnswer) -> bytes:
     return _encode(message)
 
 
@@ -353,6 +361,10 @@ def read_ack(body: bytes) -> Ack:
 
 def read_answer(body: bytes) -> EnrollmentAnswer:
     return _decoded(_decode_answer, body, "answer")
+
+
+def read_key_answer(body: bytes) -> KeyAnswer:
+    return _decoded(_decode_key_answer, body, "answer")
 
 
 def read_rotation_answer(body: bytes) -> RotationAnswer:

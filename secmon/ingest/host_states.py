@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Row
 from secmon.ingest.admission import Admitted, Refused
 from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
 
-_HOST_STATES = (
+_STATES = (
     sa.select(
         agent_keys.c.key_id,
         agents.c.revoked_at.is_not(None).label("revoked"),
@@ -39,8 +39,8 @@ _HOST_STATES = (
     .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
     .where(agent_keys.c.key_id.in_(sa.bindparam("key_ids", expanding=True)))
     .order_by(hosts.c.host_id)
-    .with_for_update(of=hosts, key_share=True)
 )
+_HOST_STATES = _STATES.with_for_update(of=hosts, key_share=True)
 """Built once: putting it together costs more than SQLite needs to answer it."""
 
 
@@ -67,3 +67,12 @@ def refuse(host: Row[Any] | None) -> Refused | None:
     if host.retired:
         return Refused("revoked-key", 401, "the host is retired")
     return None
+
+
+def standing(connection: Connection, key_id: bytes) -> str:
+    """`wire.KeyAnswer.status` of this key; locks nothing."""
+    row = connection.execute(_STATES, {"key_ids": [key_id]}).first()
+    if row is None:
+        return "unknown"
+    said = {"retired": row.retired, "revoked": row.revoked, "ended": row.ended}
+    return next((status for status, holds in said.items() if holds), "known")

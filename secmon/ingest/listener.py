@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -21,6 +21,7 @@ from secmon.ingest.writer import RETRY_AFTER_S, Waiting, Writer
 from secmon.metrics.runtime import Runtime
 from secmon_agent import wire
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """`POST /v1/reports`, `POST /v1/enrollments`, `POST /v1/rotations`, `GET /v1/ca`."""
+    """`POST /v1/reports`, `POST /v1/enrollments`, `POST /v1/rotations`, `GET /v1/key`, `GET /v1/ca`."""
 
     def __init__(
         self,
@@ -102,6 +103,8 @@ class Listener:
                 await self._enroll(scope, receive, send, address)
             case "POST", "/v1/rotations":
                 await self._rotate(scope, receive, send)
+            case "GET", "/v1/key":
+                await self._tell(scope, send)
             case "GET", "/v1/ca":
                 date = format_datetime(self._clock(), usegmt=True).encode()  # an agent's self-test compares its clock
                 await _answer(send, 200, self._ca_der, b"application/pkix-cert", (b"date", date))
@@ -132,11 +135,7 @@ class Listener:
         key_id = _key_id(scope)
         known = self._keys.cached(key_id)
         if known is None:
-            try:
-                known = await asyncio.to_thread(self._keys.find, key_id)
-            except sa.exc.SQLAlchemyError:
-                log.exception("cannot look up a key")
-                raise Refused("busy", 503) from None
+            known = await self._asked(self._keys.find, key_id)
         if known is None:
             raise Refused("unknown-key", 401)
         return known
@@ -161,6 +160,17 @@ class Listener:
         body = await self._body(scope, receive, wire.MAX_ROTATION_BYTES)
         answer = await asyncio.to_thread(self._rotations.request, body, key, self._clock())
         await _answer(send, 200, wire.encode(answer), wire.ACK_CONTENT_TYPE.encode())
+
+    async def _tell(self, scope: Scope, send: Send) -> None:
+        status = await self._asked(self._rotations.standing, _key_id(scope))
+        await _answer(send, 200, wire.encode(wire.KeyAnswer(status=status)), wire.ACK_CONTENT_TYPE.encode())
+
+    async def _asked(self, look_up: Callable[[bytes], T], key_id: bytes) -> T:
+        try:
+            return await asyncio.to_thread(look_up, key_id)
+        except sa.exc.SQLAlchemyError:
+            log.exception("cannot look up a key")
+            raise Refused("busy", 503) from None
 
     async def _body(self, scope: Scope, receive: Receive, max_bytes: int = wire.MAX_WIRE_BYTES) -> bytes:
         """The whole body within its limits of size and time; all bodies that are not yet answered are bounded, too."""

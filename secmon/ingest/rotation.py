@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.errors import Failure
 from secmon.ingest.admission import Admitted, KnownKey, Refused, refusal
-from secmon.ingest.host_states import host_states, refuse
+from secmon.ingest.host_states import host_states, refuse, standing
 from secmon.store import audit, speakers
 from secmon.store.database import Database
 from secmon.store.hosts import find_host
@@ -30,10 +30,15 @@ STREAMS: Final = 2
 
 
 class Rotations:
-    """Answers rotations, each in a transaction of its own."""
+    """Answers rotations, each in a transaction of its own, and how a key stands."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def standing(self, key_id: bytes) -> str:
+        """`wire.KeyAnswer.status` of this key, as it is now."""
+        with self._database.read() as connection:
+            return standing(connection, key_id)
 
     def request(self, body: bytes, key: KnownKey, now: datetime) -> wire.RotationAnswer:
         """Raises Refused."""

@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,6 +48,7 @@ class Collector:
         self.rotate = False
         self.unheard: dict[bytes, bytes] = {}
         self.ended: set[bytes] = set()
+        self.said_of_keys = ""
         self.repeated = 0
         self.connections = 0
         self.generation = 1
@@ -112,6 +114,10 @@ class Collector:
             self.received.append(report)
             want = self.apply(report)
         return 200, self.ack(report, want), {}
+
+    def standing(self, headers: Message) -> str:
+        key_id = bytes.fromhex(headers[wire.KEY_ID_HEADER])
+        return self.said_of_keys or ("ended" if key_id in self.ended else "known" if key_id in self.keys else "unknown")
 
     def follow(self, body: bytes) -> Answer:
         envelope = wire.read_envelope(body)
@@ -185,7 +191,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         collector = self.server.collector
         collector.paths.append(self.path)
-        self.answer((200, collector.ca, {}))
+        if self.path == "/v1/key":
+            self.answer((200, wire.encode(wire.KeyAnswer(status=collector.standing(self.headers))), {}))
+        else:
+            self.answer((200, collector.ca, {}))
 
     def do_POST(self) -> None:
         collector = self.server.collector

@@ -214,6 +214,12 @@ def test_it_keeps_the_spool_and_says_what_to_do_when_its_key_is_unknown(desk: De
     assert len(desk.waiting()) == 1
 
 
+def test_it_keeps_the_spool_when_its_key_is_revoked(desk: Desk, collector: Collector) -> None:
+    collector.script = [refuse("revoked-key", 401)]
+    assert "as secmon-agent doctor says" in desk.agent().cycle().trouble
+    assert len(desk.waiting()) == 1
+
+
 def test_it_does_not_believe_an_ack_of_another_report(desk: Desk, collector: Collector) -> None:
     def confused(handler: Handler) -> tuple[int, bytes, dict[str, str]]:
         report = wire.read_report(wire.read_envelope(handler.body))

@@ -15,6 +15,7 @@ OVER = (TROUBLE_OVER, "reports reach the collector again")
     [
         (["1 delivered", "2 delivered, 1 dropped as too many or too old"], []),
         ([f"0 delivered, 1 waiting: {DOWN}", f"0 delivered, 2 waiting: {DOWN}"], [(TROUBLE, DOWN)]),
+        (["1 delivered, 1 key changed", "1 delivered"], []),
         ([DOWN, f"0 delivered, 1 waiting: {DOWN}", "2 delivered", "1 delivered"], [(TROUBLE, DOWN), OVER]),
         ([DOWN, "the disk is full", "1 delivered"], [(TROUBLE, DOWN), (TROUBLE, "the disk is full"), OVER]),
         (["enrolled at c.example:8443; 1 delivered"], [(ENROLLMENT, "enrolled at c.example:8443")]),

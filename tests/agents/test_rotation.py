@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from tests.agents.desk import WHEN, Desk, ports
 from tests.agents.doctor.test_doctor import examined
 from tests.agents.power import PowerCutError, cut_at
 from tests.agents.server import Answer, Collector, Handler, cut, refuse
+
+MOMENTS = 20
+"""At which a cycle that changes the key can be interrupted."""
+STEP = 3 if sys.platform == "win32" else 1
+"""Every one of them; on Windows, where each file is slow, some."""
 
 
 def started(desk: Desk, folder: Path | None = None) -> Agent:
@@ -189,7 +195,7 @@ def test_it_ends_with_one_good_key_wherever_the_power_failed(
 ) -> None:
     """At each change of the disk and each exchange, in turn; each time the machine starts again and reports."""
     ended_at: list[str] = []
-    for number in range(200):
+    for number in range(0, 200, STEP):
         asked.sections["ports"] = ports(number + 1)
         collector.rotate = True
         with cut_at(number, monkeypatch) as passed:
@@ -207,8 +213,8 @@ def test_it_ends_with_one_good_key_wherever_the_power_failed(
         assert key_id(asked.folder) not in collector.ended
     else:
         raise AssertionError("it never ends")
-    assert (ended_at.count("before post"), ended_at.count("before move"), len(ended_at)) == (2, 1, 20)
-    assert len(collector.ended) > 4
+    assert len(ended_at) == len(range(0, MOMENTS, STEP))
+    assert len(collector.ended) > len(ended_at)
     places = [(report.stream, report.sequence) for report in collector.received]
     assert len(places) == len(set(places))
     assert {stream for stream, _ in places} == {places[0][0]}

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from secmon.store.schema import hosts, results, section_versions
+from secmon.app import Collector
+from secmon.ingest.rotation import ask
+from secmon.store.schema import agent_keys, hosts, results, section_versions
 from secmon_agent.invitation import Invitation
 from tests.support.running import BareAgent, running
 
@@ -35,18 +37,24 @@ def windows(*arguments: str) -> str:
     return done.stdout.decode(errors="replace")
 
 
+def enrolled(collector: Collector) -> str:
+    """State folder of an agent that is enrolled there."""
+    host, port = collector.started.ingest
+    invitation = Invitation(
+        host=host,
+        port=port,
+        ca_sha256=hashlib.sha256(collector.certificates.ca_der).digest(),
+        token=BareAgent(collector).token(),
+    )
+    state = f"C:\\secmon-{uuid.uuid4().hex}"
+    assert "enrolled" in windows("--state-dir", state, "enroll", str(invitation))
+    return state
+
+
 def test_it_enrolls_and_reports_what_it_can_read_there(tmp_path: Path) -> None:
     with running(tmp_path) as collector:
-        host, port = collector.started.ingest
-        invitation = Invitation(
-            host=host,
-            port=port,
-            ca_sha256=hashlib.sha256(collector.certificates.ca_der).digest(),
-            token=BareAgent(collector).token(),
-        )
-        state = f"C:\\secmon-{uuid.uuid4().hex}"
+        state = enrolled(collector)
 
-        assert "enrolled" in windows("--state-dir", state, "enroll", str(invitation))
         assert "1 delivered" in windows("--state-dir", state, "once")
         assert "1 delivered" in windows("--state-dir", state, "once")
 
@@ -69,3 +77,23 @@ def test_it_enrolls_and_reports_what_it_can_read_there(tmp_path: Path) -> None:
     assert {"os", "host", "ports", "interfaces", "software", "services"} <= set(sections)
     assert answers["patch.windows-updates"] == "unknown"
     assert answers["patch.security-updates-overdue"] == "not_applicable"
+
+
+def test_it_changes_its_key_there(tmp_path: Path) -> None:
+    """Where Windows protects the key for this machine."""
+    with running(tmp_path) as collector:
+        state = enrolled(collector)
+        assert "1 delivered" in windows("--state-dir", state, "once")
+        with collector.database.write() as connection:
+            name = connection.execute(sa.select(hosts.c.name)).scalar_one()
+            _, first = ask(connection, name, actor="test", now=collector.clock())
+
+        assert "1 delivered, 1 key changed" in windows("--state-dir", state, "once")
+        assert "1 delivered" in windows("--state-dir", state, "once")
+
+        with collector.database.read() as connection:
+            (second,) = connection.execute(
+                sa.select(agent_keys.c.key_id).where(agent_keys.c.revoked_at.is_(None))
+            ).scalars()
+        assert second != first.key_id
+        assert f"key: {second.hex()}" in windows("--state-dir", state, "status")

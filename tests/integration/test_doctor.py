@@ -7,10 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from secmon.app import Collector
 from secmon.config import Ingest
-from secmon.ingest.enrollment import new_token
+from secmon.ingest.enrollment import new_token, revoke_host
+from secmon.store.schema import hosts
 from secmon_agent import cli, invitation
 from secmon_agent.collect import live_host
 from secmon_agent.doctor import main
@@ -48,9 +50,23 @@ def test_it_tells_a_collector_in_order_from_one_that_stopped_or_was_set_up_anew(
         enrolled(collector, agent)
         well = marks(agent)
         host, port = collector.started.ingest
-    on_the_road = ("enrollment", "key", "name", "connection", "certificate", "answer", "clock", "acknowledged")
-    assert {name: well[name] for name in on_the_road} == dict.fromkeys(on_the_road, "ok")
+    own = ("enrollment", "key", "registration", "acknowledged")
+    on_the_road = ("name", "connection", "certificate", "answer", "clock")
+    assert {name: well[name] for name in own + on_the_road} == dict.fromkeys(own + on_the_road, "ok")
     assert marks(agent)["connection"] == "action"
     with running(tmp_path / "second", ingest=Ingest(address=f"{host}:{port}")):
         anew = marks(agent)
     assert (anew["connection"], anew["certificate"], "answer" in anew) == ("ok", "action", False)
+
+
+def test_it_tells_that_the_key_was_revoked_as_soon_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "CHECKS", [check for check in main.CHECKS if check is not sections])
+    agent = tmp_path / "agent"
+    with running(tmp_path / "collector") as collector:
+        enrolled(collector, agent)
+        assert marks(agent)["registration"] == "ok"
+        with collector.database.write() as connection:
+            name = connection.execute(sa.select(hosts.c.name)).scalar_one()
+            revoke_host(connection, name, reason="stolen", actor="test", now=collector.clock())
+        said = {it.id: it for it in main.examine(None, str(agent), live_host(None))}["registration"]
+    assert (said.mark, "失効しています" in said.said.ja) == ("action", True)

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from secmon_agent import identity, transport
+from secmon_agent.doctor import registration
 from secmon_agent.doctor.finding import Finding, Look
 from secmon_agent.errors import AgentError, printable
 from secmon_agent.http1 import Connection, HttpError
@@ -182,6 +183,7 @@ def _answered(look: Look, connection: Connection) -> Iterator[Finding]:
         return
     said = Words(ja="secmon のサーバーが応答しました。", en="It answers.")
     yield Finding(id="answer", mark="ok", title=_ANSWER, said=said)
+    yield from registration.registration(look, connection)
     try:
         offset = None if date is None else parsedate_to_datetime(date).timestamp() + 0.5 - at
     except (ValueError, TypeError, OverflowError):

@@ -62,6 +62,7 @@ HEALTHY = (
     "connection",
     "certificate",
     "answer",
+    "registration",
     "clock",
     "acknowledged",
     "waiting",
@@ -81,7 +82,7 @@ def test_it_sends_no_report_and_changes_nothing(desk: Desk) -> None:
     before = {path: path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()}
     main.examine(None, str(desk.folder), live_host(None))
     assert desk.collector.received == []
-    assert set(desk.collector.paths) == {"/v1/ca"}
+    assert set(desk.collector.paths) == {"/v1/ca", "/v1/key"}
     assert {path: path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()} == before
 
 

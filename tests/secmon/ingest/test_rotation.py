@@ -17,6 +17,7 @@ from secmon.app import Collector, now_utc
 from secmon.errors import Failure
 from secmon.ingest.enrollment import revoke_host
 from secmon.ingest.rotation import PAUSE, STREAMS, WITHIN, ask
+from secmon.store import life
 from secmon.store.schema import agent_keys, audit, contacts
 from secmon_agent import wire
 from tests.support.office import linux
@@ -235,3 +236,27 @@ def test_nobody_is_asked_by_a_name_that_nobody_has(agent: BareAgent, nobody: str
 def test_an_ack_that_asks_for_nothing_says_nothing_of_it(agent: BareAgent) -> None:
     """Agents of before know no such field."""
     assert b"rotate" not in heartbeat(agent).body
+
+
+def standing(agent: BareAgent) -> str:
+    connection = agent.connection()
+    connection.request("GET", "/v1/key", headers={wire.KEY_ID_HEADER: agent.key_id})
+    answer = connection.getresponse().read()
+    connection.close()
+    return wire.read_key_answer(answer).status
+
+
+def test_it_says_how_a_key_stands_as_of_now(agent_on_both: BareAgent) -> None:
+    agent = agent_on_both
+    new = follows(agent, next_key(agent))
+    assert [standing(each) for each in (agent, new)] == ["known", "unknown"]
+    assert offer(agent, new.key).status == 200
+    assert [standing(each) for each in (agent, new)] == ["known", "known"]
+    assert heartbeat(new).status == 200
+    assert [standing(each) for each in (agent, new)] == ["ended", "known"]
+    with agent.collector.database.write() as connection:
+        revoke_host(connection, agent.hostname, reason="stolen", actor="test", now=agent.collector.clock())
+    assert [standing(each) for each in (agent, new)] == ["revoked", "revoked"]
+    with agent.collector.database.write() as connection:
+        life.retire(connection, agent.hostname, life.Act(actor="test", now=agent.collector.clock()), reason="old")
+    assert standing(new) == "retired"
