@@ -147,7 +147,15 @@ class Room:
 @contextmanager
 def entered() -> Iterator[Room]:
     path = [str(Path(__file__).parents[3] / "agents"), *sys.path]
-    command = ["unshare", "--net", "--mount", sys.executable, "-c", _ROOM, json.dumps([path, PORTS, SOURCES, ADDRESSES])]
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        sys.executable,
+        "-c",
+        _ROOM,
+        json.dumps([path, PORTS, SOURCES, ADDRESSES]),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Room(process)
         process.stdin.close()  # type: ignore[union-attr]
