@@ -22,6 +22,10 @@ class Socket(Struct, frozen=True, kw_only=True):
     process: str | UnsetType = UNSET
     pid: int | UnsetType = UNSET
     """Of the process that holds it."""
+    path: str | UnsetType = UNSET
+    """Windows: of the program."""
+    contained: bool | UnsetType = UNSET
+    """Windows: the process runs in an AppContainer, as programs from the Store do."""
 
 
 class Adapter(Struct, frozen=True, kw_only=True):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 import socket
 import sys
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from secmon_agent.system import Adapter, Address, Socket
+
+if TYPE_CHECKING:
+    import psutil
 
 _SERVICE_RUNNING: Final = 4
 
@@ -36,21 +39,23 @@ class WindowsSystem:
     def sockets(self) -> list[Socket]:
         import psutil
 
-        names: dict[int, str] = {}
+        programs: dict[int, _Program] = {}
         found = []
         for connection in psutil.net_connections("inet"):
             listening = connection.status == psutil.CONN_LISTEN
             bound = connection.type == socket.SOCK_DGRAM and not connection.raddr
             if not connection.laddr or not (listening or bound):
                 continue
-            process = _process_name(connection.pid, names)
+            program = _program(connection.pid, programs)
             found.append(
                 Socket(
                     protocol="tcp" if listening else "udp",
                     address=connection.laddr.ip,
                     port=connection.laddr.port,
-                    process=process or UNSET,
+                    process=program.name or UNSET,
                     pid=connection.pid or UNSET,
+                    path=program.path or UNSET,
+                    contained=program.contained,
                 )
             )
         return found
@@ -101,6 +106,38 @@ def _services() -> list[tuple[str, int, int]]:
         # The text is in the system's language; the number says it too.
         raise OSError(0, "EnumServicesStatusEx", None, error.winerror) from None
     return [(it["ServiceName"], it["CurrentState"], it["ProcessId"]) for it in found]
+
+
+class _Program(NamedTuple):
+    name: str = ""
+    path: str = ""
+    contained: bool | UnsetType = UNSET
+
+
+def _program(pid: int | None, known: dict[int, _Program]) -> _Program:
+    """Empty where nobody may know."""
+    import psutil
+
+    from secmon_agent.appcontainer_windows import contained
+
+    if not pid:
+        return _Program()
+    if pid not in known:
+        try:
+            process = psutil.Process(pid)
+            known[pid] = _Program(process.name(), _path(process), contained(pid))
+        except psutil.Error:
+            known[pid] = _Program()
+    return known[pid]
+
+
+def _path(process: psutil.Process) -> str:
+    import psutil
+
+    try:
+        return process.exe()
+    except (psutil.Error, OSError):
+        return ""
 
 
 def _process_name(pid: int | None, names: dict[int, str]) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
+import msgspec
 from msgspec import UNSET
 
 from secmon_agent.capture.tape import Tape
@@ -110,6 +111,7 @@ def texts(tape: Tape) -> Iterator[str]:
             yield from [value] if isinstance(value, str) else value if isinstance(value, list) else []
     yield from tape.links.values()
     yield from tape.contents
+    yield msgspec.json.encode(tape.system).decode()
 
 
 def _persons(tape: Tape) -> Iterator[str]:

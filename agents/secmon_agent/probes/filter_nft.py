@@ -224,8 +224,9 @@ class _Parser:
         if protocol in (*_TRANSPORT, "th") and field == "dport":
             ports = _signed(op, match.port(self._ports(right, op)))
             return ports if protocol == "th" else _also(ports, match.protocol([protocol]))
-        if protocol == "tcp" and field == "flags" and op == "in":
-            return match.tcp_flags((), _flags(right), "any")
+        if protocol == "tcp" and field == "flags" and op in ("in", "!"):
+            some = match.tcp_flags((), _flags(right), "any")
+            return some if op == "in" else _also(match.opposite(some), match.protocol(["tcp"]))
         if protocol in _TRANSPORT:
             return _also(match.maybe, match.protocol([protocol]))
         if protocol in _KINDS:
@@ -261,7 +262,7 @@ class _Parser:
             return match.redirected
         if key != "state" or not self._tracked or self._early:
             raise ValueError
-        return _signed("==" if op == "in" else op, match.state(self._names(right)))
+        return _signed({"in": "==", "!": "!="}.get(op, op), match.state(self._names(right)))
 
     def _of_route(self, fib: Mapping[str, Any], right: Any, op: str) -> Condition:
         flags = fib["flags"] if isinstance(fib["flags"], list) else [fib["flags"]]

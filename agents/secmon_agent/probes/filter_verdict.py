@@ -67,7 +67,7 @@ def verdict(rules: Ruleset, door: Door, interfaces: Collection[str]) -> Verdict 
 def ways_in(rules: Ruleset, present: Iterable[str]) -> tuple[str, ...]:
     """Interfaces that stand for all: of those that the rules do not tell apart, one."""
     mentioned = sorted({name for table in rules.tables for name in table.interfaces})
-    named_ = (name[:-1] + "0" if name.endswith("*") else name for name in mentioned)
+    named_ = (name[:-1] + "~" if name.endswith("*") else name for name in mentioned)  # no other rule names that one
     names = [name for name in (*sorted(present), *named_) if name not in ("lo", "")] or ["eth0"]
     alike = {tuple(named(name, it) for it in mentioned): name for name in reversed(names)}
     return tuple(alike.values())

@@ -19,8 +19,8 @@ from secmon_agent.registry import HKLM, Value, number
 Name = Literal["domain", "private", "public"]
 Inbound = Literal["block", "allow"]
 
-_POLICY: Final = HKLM + r"\SOFTWARE\Policies\Microsoft\WindowsFirewall"
-_LOCAL: Final = SERVICES + r"\SharedAccess\Parameters\FirewallPolicy"
+POLICY: Final = HKLM + r"\SOFTWARE\Policies\Microsoft\WindowsFirewall"
+LOCAL: Final = SERVICES + r"\SharedAccess\Parameters\FirewallPolicy"
 _SERVICE: Final = "mpssvc"
 _KEYS: Final[tuple[tuple[Name, str, str], ...]] = (
     ("domain", "DomainProfile", "DomainProfile"),
@@ -51,7 +51,7 @@ def firewall_windows(host: Host) -> Firewall:
 
     Rights: none; where the running firewall does not answer, what the registry says is told.
     """
-    answer = _answer(host)
+    answer = host.once("firewall answer", lambda: _answer(host))
     profiles = _profiles(host, answer)
     start = number(values_if_any(host, f"{SERVICES}\\{_SERVICE}"), "Start")
     running = _running(host)
@@ -67,6 +67,11 @@ def firewall_windows(host: Host) -> Firewall:
         profiles=tuple(profiles),
         products=products,
     )
+
+
+def profile_keys(name: Name) -> tuple[str, str]:
+    """Of the policy, and of the machine's own settings."""
+    return next((f"{POLICY}\\{policy}", f"{LOCAL}\\{local}") for it, policy, local in _KEYS if it == name)
 
 
 def _answer(host: Host) -> FirewallAnswer:
@@ -91,8 +96,8 @@ def _profiles(host: Host, answer: FirewallAnswer) -> list[FirewallProfile]:
         profile(
             name,
             running.get(name, _Setting()),
-            _of_registry(values_if_any(host, f"{_POLICY}\\{policy}")),
-            _of_registry(values_if_any(host, f"{_LOCAL}\\{local}")),
+            _of_registry(values_if_any(host, f"{POLICY}\\{policy}")),
+            _of_registry(values_if_any(host, f"{LOCAL}\\{local}")),
         )
         for name, policy, local in _KEYS
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from secmon_agent.facts import ListeningPort, Ports
 from secmon_agent.host import Host
+from secmon_agent.probes.port_verdicts_windows import WindowsVerdicts
 from secmon_agent.probes.ports_linux import reach
 from secmon_agent.system import Socket
 
@@ -16,6 +17,7 @@ _FIRST_EPHEMERAL: Final = 49152
 """Windows' default dynamic range; its RPC services listen there on TCP, so only UDP is left out."""
 
 
+_SERVICE_HOST: Final = "svchost.exe"
 _LAST_EPHEMERAL: Final = 65535
 _RPC_PROGRAMS: Final = frozenset({"certsrv.exe", "dfsrs.exe", "dns.exe", "lsass.exe", "services.exe", "spoolsv.exe",
                                   "svchost.exe", "wininit.exe"})  # fmt: skip
@@ -23,13 +25,39 @@ _RPC_PROGRAMS: Final = frozenset({"certsrv.exe", "dfsrs.exe", "dns.exe", "lsass.
 
 
 def ports_windows(host: Host) -> Ports:
-    """Sources: GetExtendedTcpTable and GetExtendedUdpTable, by psutil; service manager.
+    """Sources: GetExtendedTcpTable and GetExtendedUdpTable, by psutil; service manager; for `firewall` what the section
+    `firewall` reads, the FirewallRules of the machine and of Group Policy, GetTokenInformation.
 
-    Rights: Administrator for `process` and `services` of other users; others leave them out.
+    Rights: Administrator for `process`, `services` and `firewall` of other users; others leave them out.
     """
     waiting = [it for it in host.system.sockets() if it.protocol == "tcp" or it.port < _FIRST_EPHEMERAL]
-    hosted = _hosted(host)
-    return Ports(listening=tuple({_port(it, hosted): None for it in waiting}))
+    hosted, verdicts = _hosted(host), _verdicts(host)
+    ip4 = {(it.protocol, it.port) for it in waiting if it.address == "0.0.0.0"}  # noqa: S104 - compared
+    found: dict[ListeningPort, None] = {}
+    for it in waiting:
+        port = _port(it, hosted or {})
+        if port.reach == "network" and verdicts is not None:
+            alone = it.address == "::" and (it.protocol, it.port) not in ip4
+            port = structs.replace(port, firewall=verdicts.of(it, _services(it, hosted), alone) or UNSET)
+        found[port] = None
+    return Ports(listening=tuple(found))
+
+
+def _verdicts(host: Host) -> WindowsVerdicts | None:
+    try:
+        return WindowsVerdicts(host)
+    except Exception:  # noqa: BLE001 - whatever goes wrong with the rules, the ports are told without a verdict
+        return None
+
+
+def _services(it: Socket, hosted: dict[int, list[str]] | None) -> tuple[str, ...] | None:
+    """Of the process; None where they are not known."""
+    if it.process == "System":
+        return ()
+    if hosted is None or it.pid is UNSET:
+        return None
+    found = tuple(hosted.get(it.pid, ()))
+    return found if found or it.process != _SERVICE_HOST else None
 
 
 def _port(it: Socket, hosted: dict[int, list[str]]) -> ListeningPort:
@@ -46,12 +74,12 @@ def _port(it: Socket, hosted: dict[int, list[str]]) -> ListeningPort:
     )
 
 
-def _hosted(host: Host) -> dict[int, list[str]]:
-    """Names of the services of each process; none without the right to ask."""
+def _hosted(host: Host) -> dict[int, list[str]] | None:
+    """Names of the services of each process; None without the right to ask."""
     try:
         found = host.system.service_processes()
     except OSError:
-        return {}
+        return None
     hosted: dict[int, list[str]] = {}
     for name, pid in found.items():
         # A copy of a service for one logon has a random ending.

@@ -17,6 +17,7 @@ from secmon_agent.capture.tables import connection
 from secmon_agent.capture.tape import Tape
 from secmon_agent.probes.proxies_windows import parse_connection
 from secmon_agent.probes.removable_windows import serial_of
+from secmon_agent.system import Socket
 
 DOCUMENTATION = [IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")]
 PUBLIC4 = st.ip_addresses(v=4).filter(
@@ -180,6 +181,13 @@ def test_the_serial_number_that_the_firmware_answered_goes_from_everywhere() -> 
     tape = Tape()
     tape.answers["smbios"] = b'{"status":"ok","value":{"serial":"R9X00123","chassis":10}}'
     assert Redactor(learn(tape)).text("PC-R9X00123") == "PC-SERIAL1"
+
+
+def test_whose_program_waits_at_a_port_is_not_told() -> None:
+    tape = Tape()
+    path = r"C:\Users\yamadah\AppData\Local\vnc.exe"
+    tape.system["sockets"] = [Socket(protocol="tcp", address="0.0.0.0", port=5900, path=path)]
+    assert "yamadah" not in Redactor(learn(tape)).text(path)
 
 
 def test_a_common_word_is_no_name() -> None:

@@ -49,6 +49,7 @@ there = os.open("/proc/self/ns/net", os.O_RDONLY)
 outside = f"/proc/{os.getpid()}/fd/{there}"
 run("ip", "link", "set", "lo", "up")
 enter(here)
+run("mount", "-t", "sysfs", "sysfs", "/sys")
 run("ip", "link", "set", "lo", "up")
 keeper = subprocess.Popen(["nsenter", f"--net={outside}", "sleep", "600"], stdin=subprocess.DEVNULL)
 beyond = ["nsenter", f"--net={outside}"]
@@ -146,7 +147,15 @@ class Room:
 @contextmanager
 def entered() -> Iterator[Room]:
     path = [str(Path(__file__).parents[3] / "agents"), *sys.path]
-    command = ["unshare", "--net", sys.executable, "-c", _ROOM, json.dumps([path, PORTS, SOURCES, ADDRESSES])]
+    command = [
+        "unshare",
+        "--net",
+        "--mount",
+        sys.executable,
+        "-c",
+        _ROOM,
+        json.dumps([path, PORTS, SOURCES, ADDRESSES]),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Room(process)
         process.stdin.close()  # type: ignore[union-attr]

@@ -62,6 +62,9 @@ NFT_SURE: Final = [
     "meta pkttype host",
     "tcp flags syn / fin,syn,rst,ack",
     "tcp flags & (fin|syn|rst|ack) != syn",
+    "tcp flags syn,ack",
+    "tcp flags ! ack,rst",
+    "ct state ! new",
     "icmp type echo-request",
     "counter",
 ]
@@ -74,7 +77,7 @@ NFT_MAYBE: Final = [
     "meta mark 1",
     "ip ttl 64",
     "ip dscp cs0",
-    "tcp flags syn",
+    "tcp flags == syn",
     "ct direction original",
     "ip saddr . tcp dport { 10.1.2.3 . 22 }",
     "quota over 1 bytes",
