@@ -27,7 +27,7 @@ from secmon_agent.registry import Registry
 from secmon_agent.system import System
 
 if TYPE_CHECKING:
-    from secmon_agent.command import CommandResult
+    from secmon_agent.command_result import CommandResult
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from secmon_agent.command import CommandResult
+from secmon_agent.command_result import CommandResult
 from secmon_agent.files import Files, Stat
 from secmon_agent.host import Host, Programs
 from secmon_agent.memory import DictMemory
