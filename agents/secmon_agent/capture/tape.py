@@ -81,6 +81,10 @@ class TapedFiles:
             self._tape.contents[real] = data
         return BytesIO(self._tape.contents[real])
 
+    def read(self, name: str, limit: int) -> bytes:
+        with self.open(name) as file:
+            return file.read(limit)
+
     def listdir(self, name: str) -> list[str]:
         real = self._real(name)
         if real not in self._tape.listed:
