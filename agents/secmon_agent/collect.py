@@ -18,7 +18,8 @@ from secmon_agent.memory import DictMemory, FileMemory, Memory
 from secmon_agent.probes import Probe, probes_for
 
 if TYPE_CHECKING:
-    from secmon_agent.command import CommandResult
+    from secmon_agent.command_result import CommandResult
+    from secmon_agent.host import Run
     from secmon_agent.registry import Registry
     from secmon_agent.system import System
 
@@ -78,7 +79,7 @@ def reason_of(error: Exception) -> str:
 def live_host(state_dir: Path | None) -> Host:
     """The machine this runs on. Probes remember in `state_dir`/memory; without it until the process ends."""
     memory: Memory = DictMemory() if state_dir is None else FileMemory(state_dir / "memory")
-    registry, system = _windows() if sys.platform == "win32" else _linux()
+    registry, system, run = _windows() if sys.platform == "win32" else _linux(memory)
     return Host(
         family="windows" if sys.platform == "win32" else "linux",
         files=LiveFiles(),
@@ -86,24 +87,25 @@ def live_host(state_dir: Path | None) -> Host:
         system=system,
         memory=memory,
         clock=_utc_now,
-        programs=Programs(_run, _ask),
+        programs=Programs(run, _ask),
         privileged=_privileged(),
     )
 
 
-def _linux() -> tuple[Registry, System]:
+def _linux(memory: Memory) -> tuple[Registry, System, Run]:
     from secmon_agent.registry import NoRegistry
+    from secmon_agent.rules_linux import remembering
     from secmon_agent.system_linux import LinuxSystem
 
-    return NoRegistry(), LinuxSystem()
+    return NoRegistry(), LinuxSystem(), remembering(_run, memory)
 
 
-def _windows() -> tuple[Registry, System]:
+def _windows() -> tuple[Registry, System, Run]:
     if sys.platform == "win32":
         from secmon_agent.registry_windows import WindowsRegistry
         from secmon_agent.system_windows import WindowsSystem
 
-        return WindowsRegistry(), WindowsSystem()
+        return WindowsRegistry(), WindowsSystem(), _run
     raise NotImplementedError("the registry is on Windows only")
 
 

@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
-from msgspec import Struct
-
 from secmon_agent import limits
+from secmon_agent.command_result import CommandResult
 
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_MAX_OUTPUT_BYTES = 4 << 20
@@ -33,11 +32,6 @@ class CommandTimeoutError(CommandError):
 
 class CommandOutputError(CommandError):
     """It said more than it may; its whole process group was killed."""
-
-
-class CommandResult(Struct, frozen=True, kw_only=True):
-    exit_code: int
-    stdout: bytes
 
 
 def run(

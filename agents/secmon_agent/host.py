@@ -27,7 +27,7 @@ from secmon_agent.registry import Registry
 from secmon_agent.system import System
 
 if TYPE_CHECKING:
-    from secmon_agent.command import CommandResult
+    from secmon_agent.command_result import CommandResult
 
 T = TypeVar("T")
 
@@ -173,8 +173,7 @@ class Host:
             yield file
 
     def read(self, name: str, limit: int = DEFAULT_LIMIT_BYTES) -> bytes:
-        with self.files.open(name) as file:
-            data = file.read(limit + 1)
+        data = self.files.read(name, limit + 1)
         if len(data) > limit:
             raise TooLargeError(f"{name} has more than {limit} bytes")
         return data

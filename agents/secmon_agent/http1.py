@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from msgspec import Struct
 MAX_HEAD_BYTES = 1 << 15
 MAX_HEADERS = 100
 _HEAD_END = b"\r\n\r\n"
-_STATUS_LINE = re.compile(r"HTTP/1\.[01] ([1-9]\d\d)(?: .*)?")
 
 
 class HttpError(ValueError):
@@ -88,12 +86,21 @@ def _head(stream: socket.socket) -> tuple[int, dict[str, str], bytes]:
             data += _some(stream)
         head, _, data = data.partition(_HEAD_END)
         first, *lines = head.decode("latin-1").split("\r\n")
-        line = _STATUS_LINE.fullmatch(first)
-        if line is None or len(lines) > MAX_HEADERS:
-            raise HttpError("it begins with something else" if line is None else f"more than {MAX_HEADERS} headers")
-        if int(line[1]) >= 200:
+        status = _status(first)
+        if len(lines) > MAX_HEADERS:
+            raise HttpError(f"more than {MAX_HEADERS} headers")
+        if status >= 200:
             pairs = (each.partition(":") for each in lines)
-            return int(line[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, data
+            return status, {name.strip().lower(): value.strip() for name, _, value in pairs}, data
+
+
+def _status(line: str) -> int:
+    version, _, rest = line.partition(" ")
+    number = rest.partition(" ")[0]
+    known = version in ("HTTP/1.0", "HTTP/1.1") and len(number) == 3 and number.isascii() and number.isdecimal()
+    if not known or number[0] == "0":
+        raise HttpError("it begins with something else")
+    return int(number)
 
 
 def _rest(stream: socket.socket, data: bytes, length: int) -> bytes:

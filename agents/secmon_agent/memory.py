@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 from pathlib import Path
 from typing import Final, Protocol
 
 MAX_VALUE_BYTES: Final = 8 << 20
-_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-")
+_MAX_KEY: Final = 64
 _MAGIC: Final = b"secmon-memory-1\n"
 _HEADER_BYTES: Final = len(_MAGIC) + 32
 
@@ -60,8 +60,9 @@ class FileMemory:
         temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for leftover in self._folder.glob(f"{path.name}.*.new"):  # of a process that was killed while writing
-                leftover.unlink(missing_ok=True)
+            for other in self._folder.iterdir():  # of a process that was killed while writing
+                if other.name.startswith(f"{path.name}.") and other.name.endswith(".new"):
+                    other.unlink(missing_ok=True)
             with temporary.open("wb") as file:
                 file.write(_MAGIC + hashlib.sha256(value).digest() + value)
                 file.flush()
@@ -72,6 +73,6 @@ class FileMemory:
                 temporary.unlink()
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
+        if not key or len(key) > _MAX_KEY or key[0] in "_.-" or not _LETTERS.issuperset(key):
             raise ValueError(f"memory key {key!r}")
         return self._folder / key

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from secmon_agent.command import CommandResult
+from secmon_agent.command_result import CommandResult
 from secmon_agent.facts import Family
 from secmon_agent.files import Owner, RecordedFiles
 from secmon_agent.host import DeniedError, Host, Programs

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ FULL, BEAT = ".full", ".beat"
 MAX_SET_ASIDE = 20
 """Files kept in `rejected/`, and in `damaged/`."""
 MAX_SET_ASIDE_BYTES = 8 << 20
-_NAME = re.compile(r"(\d{12})\.(?:full|beat)")
+_DIGITS = 12
 
 
 class Spool:
@@ -38,13 +37,14 @@ class Spool:
         """Create the folders and clear away what an interrupted write left."""
         for directory in (self._directory, self._rejected, self._damaged):
             durable.private_directory(directory)
-            for leftover in directory.glob(f"*{durable.TEMPORARY}"):
-                durable.remove(leftover)
+            for path in directory.iterdir():
+                if path.name.endswith(durable.TEMPORARY):
+                    durable.remove(path)
 
     def names(self) -> list[str]:
         """Waiting reports, oldest first."""
         try:
-            return sorted(path.name for path in self._directory.iterdir() if _NAME.fullmatch(path.name))
+            return sorted(path.name for path in _reports(self._directory))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -54,12 +54,15 @@ class Spool:
         return sum(_size(self._directory / name) for name in self.names())
 
     def rejected(self) -> int:
-        return sum(1 for path in self._rejected.glob("*") if _NAME.fullmatch(path.name))
+        try:
+            return len(_reports(self._rejected))
+        except OSError:
+            return 0
 
     def put(self, body: bytes, *, heartbeat: bool) -> str:
         """Make a sealed report durable at the end of the queue; raises StorageError."""
-        number = max((int(name[:12]) for name in self.names()), default=0) + 1
-        name = f"{number:012d}{BEAT if heartbeat else FULL}"
+        number = max((int(name[:_DIGITS]) for name in self.names()), default=0) + 1
+        name = _name(number, BEAT if heartbeat else FULL)
         durable.write(self._directory / name, body)
         return name
 
@@ -108,11 +111,24 @@ class Spool:
         return list(itertools.accumulate(reversed(steps), initial=0.0))[::-1] if names else []
 
     def _set_aside(self, name: str, directory: Path) -> None:
-        number = max((int(path.name[:12]) for path in directory.iterdir() if _NAME.fullmatch(path.name)), default=0) + 1
-        durable.move(self._directory / name, directory / f"{number:012d}{name[12:]}")
-        files = sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+        number = max((int(path.name[:_DIGITS]) for path in _reports(directory)), default=0) + 1
+        durable.move(self._directory / name, directory / _name(number, name[_DIGITS:]))
+        files = sorted(_reports(directory))
         while len(files) > MAX_SET_ASIDE or sum(map(_size, files)) > MAX_SET_ASIDE_BYTES:
             durable.remove(files.pop(0))
+
+
+def _name(number: int, kind: str) -> str:
+    return f"{number:0{_DIGITS}d}{kind}"
+
+
+def _reports(directory: Path) -> list[Path]:
+    """Files that bear a report's name. Raises OSError."""
+    return [
+        path
+        for path in directory.iterdir()
+        if path.suffix in (FULL, BEAT) and len(path.stem) == _DIGITS and path.stem.isascii() and path.stem.isdecimal()
+    ]
 
 
 def _size(path: Path) -> int:

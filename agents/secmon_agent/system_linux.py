@@ -95,14 +95,14 @@ def read_address_messages(data: bytes, found: list[Address]) -> bool:
 
 def _read_address(message: bytes, found: list[Address]) -> None:
     family, prefix, _, _, index = struct.unpack_from("=BBBBI", message)
-    values = _attributes(message[8:])
+    values = attributes(message[8:])
     raw = values.get(_IFA_LOCAL, values.get(_IFA_ADDRESS))
     if family != socket.AF_INET or raw is None or len(raw) != 4:
         return
     found.append(Address(interface=socket.if_indextoname(index), address=socket.inet_ntoa(raw), prefix=prefix))
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
     values, offset = {}, 0
     while offset + 4 <= len(data):
         length, kind = struct.unpack_from("=HH", data, offset)

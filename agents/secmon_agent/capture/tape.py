@@ -8,7 +8,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from secmon_agent.command import CommandResult
+from secmon_agent.command_result import CommandResult
 from secmon_agent.files import Files, Stat
 from secmon_agent.host import Host, Programs
 from secmon_agent.memory import DictMemory
@@ -80,6 +80,10 @@ class TapedFiles:
                 return self._files.open(name)
             self._tape.contents[real] = data
         return BytesIO(self._tape.contents[real])
+
+    def read(self, name: str, limit: int) -> bytes:
+        with self.open(name) as file:
+            return file.read(limit)
 
     def listdir(self, name: str) -> list[str]:
         real = self._real(name)

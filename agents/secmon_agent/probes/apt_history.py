@@ -13,7 +13,7 @@ from secmon_agent.probes.localtime import local_zone
 _FOLDER: Final = "/var/log/apt"
 _MAX_BYTES: Final = 32 << 20
 _MAX_ROTATED: Final = 24
-_END: Final = re.compile(r"^End-Date: (\d{4}-\d\d-\d\d) +(\d\d:\d\d:\d\d)", re.MULTILINE)
+_END: Final = r"^End-Date: (\d{4}-\d\d-\d\d) +(\d\d:\d\d:\d\d)"
 
 
 def last_installed_at(host: Host) -> datetime | None:
@@ -49,7 +49,7 @@ def last_upgrade(history: str) -> datetime | None:
     """Local time, without zone, as the file has it."""
     for stanza in reversed(re.split(r"\n\s*\n", history)):
         if re.search(r"^Upgrade: ", stanza, re.MULTILINE) and not re.search(r"^Error: ", stanza, re.MULTILINE):
-            end = _END.search(stanza)
+            end = re.search(_END, stanza, re.MULTILINE)
             if end:
                 return datetime.fromisoformat(f"{end[1]}T{end[2]}")
     return None

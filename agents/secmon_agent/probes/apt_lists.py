@@ -15,9 +15,9 @@ FOLDER: Final = "/var/lib/apt/lists"
 MAX_LIST_BYTES: Final = 1 << 30
 """Decompressed; the largest list of a distribution has about 80 MB."""
 MAX_RELEASE_BYTES: Final = 4 << 20
-_LIST: Final = re.compile(r"(?P<base>.+)_Packages(?P<suffix>\.[a-z0-9]+)?")
-_RELEASE: Final = re.compile(r"(?P<base>.+_)(In)?Release")
-_RELEASE_HEAD: Final = re.compile(r"^([A-Za-z-]+): *(.*)$", re.MULTILINE)
+_LIST: Final = r"(?P<base>.+)_Packages(?P<suffix>\.[a-z0-9]+)?"
+_RELEASE: Final = r"(?P<base>.+_)(In)?Release"
+_RELEASE_HEAD: Final = r"^([A-Za-z-]+): *(.*)$"
 
 _fields = field_reader("Package", "Version", "Architecture", "Phased-Update-Percentage")
 
@@ -26,7 +26,7 @@ def list_files(host: Host) -> list[str]:
     """Names of the package lists, one per index even where an old form of it was left behind."""
     newest: dict[str, tuple[int, str]] = {}
     for name in host.listdir(FOLDER):
-        found = _LIST.fullmatch(name)
+        found = re.fullmatch(_LIST, name)
         if not found:
             continue
         stat = host.stat(f"{FOLDER}/{name}")
@@ -36,7 +36,7 @@ def list_files(host: Host) -> list[str]:
 
 
 def release_files(host: Host) -> list[str]:
-    return [name for name in host.listdir(FOLDER) if _RELEASE.fullmatch(name)]
+    return [name for name in host.listdir(FOLDER) if re.fullmatch(_RELEASE, name)]
 
 
 def archives(host: Host) -> list[Archive]:
@@ -75,7 +75,7 @@ def _note(by_package: dict[str, list[Offer]], fields: Mapping[str, str], index: 
 
 
 def _stanzas(host: Host, name: str) -> Iterator[bytes]:
-    found = _LIST.fullmatch(name)
+    found = re.fullmatch(_LIST, name)
     suffix = (found["suffix"] or "") if found else ""
     with host.opened(f"{FOLDER}/{name}") as file:
         try:
@@ -87,7 +87,7 @@ def _stanzas(host: Host, name: str) -> Iterator[bytes]:
 def _release_head(host: Host, name: str) -> dict[str, str]:
     text = host.text(f"{FOLDER}/{name}", MAX_RELEASE_BYTES)
     head = re.split(r"^(?:MD5Sum|SHA1|SHA256|SHA512):", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return {key.lower(): value.strip() for key, value in _RELEASE_HEAD.findall(head)}
+    return {key.lower(): value.strip() for key, value in re.findall(_RELEASE_HEAD, head, re.MULTILINE)}
 
 
 def _archive(name: str, heads: Mapping[str, Mapping[str, str]]) -> Archive:

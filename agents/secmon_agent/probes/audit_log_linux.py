@@ -14,9 +14,8 @@ from secmon_agent.probes.processes_linux import runs
 from secmon_agent.probes.settings_files import merged_ini
 
 _RSYSLOG: Final = "/etc/rsyslog.conf"
-_FORWARDS: Final = re.compile(
-    r"^[^#\n]*(?:\s@@?[\w\[(]|omfwd|omrelp|:omrelp:)|^\s*(?:destination\b[^#\n]*)?\b(?:network|syslog|tcp|udp)\(\s*\"",
-    re.MULTILINE,
+_FORWARDS: Final = (
+    r"^[^#\n]*(?:\s@@?[\w\[(]|omfwd|omrelp|:omrelp:)|^\s*(?:destination\b[^#\n]*)?\b(?:network|syslog|tcp|udp)\(\s*\""
 )
 _UNIT_DAYS: Final = {"daily": 1, "weekly": 7, "monthly": 30, "yearly": 365}
 _SPANS_S: Final = {
@@ -79,7 +78,7 @@ def _audit_rules(host: Host) -> int | UnsetType:
 
 def _remote(host: Host) -> bool:
     texts = [host.text_if_any(name) or "" for name in _configuration(host)]
-    if any(_FORWARDS.search(text) for text in texts):
+    if any(re.search(_FORWARDS, text, re.MULTILINE) for text in texts):
         return True
     upload = merged_ini(host, "/etc/systemd/journal-upload.conf").get("Upload", {})
     return bool(upload.get("URL")) and "systemd-journal-upload.service" in systemd.wanted_units(host)

@@ -9,7 +9,8 @@ from typing import Final
 from secmon_agent.host import TooLargeError
 
 MAX_STANZA_BYTES: Final = 4 << 20
-_NAME = re.compile(rb"^Package:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
+_NAME: Final = rb"^Package:[ \t]*(\S+)"
+_FLAGS: Final = re.MULTILINE | re.IGNORECASE
 
 
 def stanzas(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -30,19 +31,16 @@ def package_name(stanza: bytes) -> bytes:
     if stanza.startswith(b"Package: "):
         end = stanza.find(b"\n")
         return stanza[9:end] if end >= 0 else stanza[9:]
-    found = _NAME.search(stanza)
+    found = re.search(_NAME, stanza, _FLAGS)
     return found.group(1) if found else b""
 
 
 def field_reader(*names: str) -> Callable[[bytes], dict[str, str]]:
     """A function that finds these one-line fields of a stanza, by lower-case name."""
-    pattern = re.compile(
-        rb"^(" + b"|".join(re.escape(name.encode()) for name in names) + rb"):[ \t]*([^\n]*)",
-        re.MULTILINE | re.IGNORECASE,
-    )
+    pattern = rb"^(" + b"|".join(re.escape(name.encode()) for name in names) + rb"):[ \t]*([^\n]*)"
 
     def read(stanza: bytes) -> dict[str, str]:
-        found = pattern.findall(stanza)
+        found = re.findall(pattern, stanza, _FLAGS)
         return {name.decode().lower(): value.decode("utf-8", "replace").strip() for name, value in found}
 
     return read

@@ -7,7 +7,7 @@ from typing import Final
 
 Key = tuple[int, list[int], list[int]]
 
-_PARTS: Final = re.compile(r"([^0-9]*)([0-9]*)")
+_PARTS: Final = r"([^0-9]*)([0-9]*)"
 
 
 def version_key(version: str) -> Key:
@@ -25,7 +25,7 @@ def _part_key(text: str) -> list[int]:
     """Non-digits by rank and closed by 0 (`~` sorts before that end, everything else after), then the number, and so
     on."""
     key: list[int] = []
-    for characters, digits in _PARTS.findall(text or "0"):
+    for characters, digits in re.findall(_PARTS, text or "0"):
         key.extend([_rank(character) for character in characters])
         key.append(0)
         key.append(int(digits or 0))

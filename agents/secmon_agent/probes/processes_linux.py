@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from secmon_agent.host import Host
 
 _PLACES: Final = "ports.places"
+_INIT: Final = "systemd"
+_MANY: Final = 32
+"""Processes that are looked through again in each cycle rather than write to the disk."""
 
 
 class Owner(NamedTuple):
@@ -17,6 +23,18 @@ class Owner(NamedTuple):
 
     program: str
     pid: int
+
+
+class _Found(Struct, frozen=True, kw_only=True):
+    """What is remembered of a cycle."""
+
+    places: dict[int, str]
+    """`/proc/<pid>/fd/<number>` by socket."""
+    unsettled: frozenset[int]
+    """Sockets that were looked for everywhere, and found with pid 1 alone or not at all."""
+    pids: frozenset[int]
+    """Processes that were looked through."""
+    day: int
 
 
 def runs(host: Host, program: str) -> bool | None:
@@ -37,39 +55,52 @@ def _names(host: Host) -> frozenset[str]:
 
 def socket_owners(host: Host, inodes: AbstractSet[int]) -> dict[int, Owner]:
     """Process that holds each socket, as far as this agent may see. A socket that pid 1 opened for another goes to
-    the other. Where a socket was held in an earlier cycle is looked at first: to look everywhere costs the most of all
-    probes."""
-    remembered = _remembered(host)
-    places = {inode: place for inode, place in remembered.items() if inode in inodes and _holds(host, place, inode)}
-    if inodes - places.keys():
-        places |= _search(host, inodes - places.keys())
-    if places != remembered:
-        host.memory.put(_PLACES, msgspec.msgpack.encode(places))
+    the other. To look everywhere costs the most of all probes, so that is done for sockets not met before, and once a
+    day: where one was held in an earlier cycle is looked at first, and for one of which nothing or only pid 1 was found
+    then, only processes that have come since are looked through."""
+    before = _remembered(host)
+    places = {inode: place for inode, place in before.places.items() if inode in inodes and _holds(host, place, inode)}
+    pids = frozenset(_pids(host))
+    open_before = _unsettled(host, places, inodes) & before.unsettled
+    come = pids - before.pids
+    places |= _search(host, _unsettled(host, places, inodes) - open_before, pids)
+    places |= _search(host, open_before, come)
+    now = _Found(places=places, unsettled=_unsettled(host, places, inodes), pids=pids, day=before.day)
+    if (now.places, now.unsettled) != (before.places, before.unsettled) or (now.unsettled and len(come) > _MANY):
+        host.memory.put(_PLACES, msgspec.msgpack.encode(now))
     owners = {inode: Owner(_name(host, _pid(place)), _pid(place)) for inode, place in places.items()}
     return {inode: owner for inode, owner in owners.items() if owner.program}
 
 
-def _search(host: Host, inodes: AbstractSet[int]) -> dict[int, str]:
+def _unsettled(host: Host, places: Mapping[int, str], inodes: AbstractSet[int]) -> frozenset[int]:
+    """Sockets that a process may come to hold which nobody, or pid 1 for it, holds yet."""
+    return frozenset(it for it in inodes if it not in places or _name(host, _pid(places[it])) == _INIT)
+
+
+def _search(host: Host, inodes: AbstractSet[int], pids: AbstractSet[int]) -> dict[int, str]:
     """Where each socket is held: `/proc/<pid>/fd/<number>` of the first process, pid 1 last."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     places: dict[int, str] = {}
-    for pid in _pids(host):
+    for pid in sorted(pids) if wanted else ():
         for place, link in _links(host, pid):
             inode = wanted.get(link)
-            if inode is not None and (inode not in places or _name(host, _pid(places[inode])) == "systemd"):
+            if inode is not None and (inode not in places or _name(host, _pid(places[inode])) == _INIT):
                 places[inode] = place
     return places
 
 
-def _remembered(host: Host) -> dict[int, str]:
-    try:
-        return msgspec.msgpack.decode(host.memory.get(_PLACES) or b"", type=dict[int, str])
-    except msgspec.DecodeError:
-        return {}
+def _remembered(host: Host) -> _Found:
+    """Of today; nothing on the first cycle of a day."""
+    today = host.now().toordinal()
+    with contextlib.suppress(msgspec.DecodeError):
+        found = msgspec.msgpack.decode(host.memory.get(_PLACES) or b"", type=_Found)
+        if found.day == today:
+            return found
+    return _Found(places={}, unsettled=frozenset(), pids=frozenset(), day=today)
 
 
 def _holds(host: Host, place: str, inode: int) -> bool:
-    return _link(host, place) == f"socket:[{inode}]" and _name(host, _pid(place)) not in ("", "systemd")
+    return _link(host, place) == f"socket:[{inode}]" and _name(host, _pid(place)) != ""
 
 
 def _link(host: Host, place: str) -> str:
@@ -90,6 +121,10 @@ def _pids(host: Host) -> list[int]:
 
 def _name(host: Host, pid: int) -> str:
     """Empty for a process that has ended, or is hidden."""
+    return host.once(f"comm {pid}", lambda: _name_now(host, pid))
+
+
+def _name_now(host: Host, pid: int) -> str:
     try:
         return host.text(f"/proc/{pid}/comm").strip()
     except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+_PLAIN: Final = r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?"
 
 
 def proxy_address(text: str) -> str:
@@ -13,7 +13,7 @@ def proxy_address(text: str) -> str:
     somebody's name and password, even where it holds a slash."""
     rest = text.strip().rpartition("://")[2].rpartition("@")[2]
     found = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    return found.lower() if _PLAIN.fullmatch(found) else ""
+    return found.lower() if re.fullmatch(_PLAIN, found) else ""
 
 
 def proxy_list(text: str) -> tuple[str, ...]:

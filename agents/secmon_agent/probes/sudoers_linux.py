@@ -11,7 +11,7 @@ from secmon_agent.host import Host, TooLargeError
 
 SUDOERS: Final = "/etc/sudoers"
 _MAX_FILES: Final = 200
-_TAGS: Final = re.compile(
+_TAGS: Final = (
     r"((?:NO)?PASSWD|(?:NO)?EXEC|(?:NO)?SETENV|(?:NO)?LOG_(?:IN|OUT)PUT|(?:NO)?MAIL|(?:NO)?FOLLOW|(?:NO)?INTERCEPT):"
 )
 
@@ -34,9 +34,9 @@ def grants_all(line: str) -> bool:
         return False
     silent = False
     for part in re.sub(r"\([^)]*\)", " ", line.partition("=")[2]).split(","):
-        for tag in _TAGS.findall(part):
+        for tag in re.findall(_TAGS, part):
             silent = {"NOPASSWD": True, "PASSWD": False}.get(tag, silent)
-        if silent and _TAGS.sub(" ", part).split()[-1:] == ["ALL"]:
+        if silent and re.sub(_TAGS, " ", part).split()[-1:] == ["ALL"]:
             return True
     return False
 

@@ -307,7 +307,7 @@ def test_a_silent_systemd_is_no_answer(tmp_path: Path) -> None:
 
 
 def _systemd_host(folder: Path, output: bytes) -> Host:
-    from secmon_agent.command import CommandResult
+    from secmon_agent.command_result import CommandResult
 
     manifest = {
         **{"about": "made", "family": "linux", "now": "2026-11-23T00:00:00Z", "mtime": "2026-11-23T00:00:00Z"},

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from secmon_agent.command import CommandResult
+from secmon_agent.command_result import CommandResult
 from secmon_agent.files import LiveFiles
 from secmon_agent.host import Host, Programs
 from secmon_agent.memory import DictMemory, Memory

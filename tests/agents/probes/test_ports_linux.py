@@ -10,6 +10,7 @@ import socket
 import subprocess  # noqa: TID251 - ss is the witness
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from secmon_agent.probes.processes_linux import socket_owners
 from secmon_agent.probes.services_systemd import unit_of
 
 linux = pytest.mark.skipif(sys.platform == "win32", reason="asks a running Linux")
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
 addresses = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)
@@ -86,7 +88,7 @@ def test_an_owner_from_an_earlier_cycle_counts_only_while_it_holds_the_socket(ma
     names = {"1": "systemd", "20": "cupsd", "30": "other"}
 
     def owner(*places: str) -> dict[int, str]:
-        files = {f"/proc/{pid}/comm": f"{name}\n" for pid, name in names.items()}
+        files = {f"/proc/{place.split('/')[0]}/comm": names[place.split("/")[0]] + "\n" for place in places}
         host = make_host(files, memory, links={f"/proc/{place}": "socket:[77]" for place in places})
         return {inode: it.program for inode, it in socket_owners(host, {77}).items()}
 
@@ -105,6 +107,62 @@ def test_it_looks_everywhere_only_for_sockets_it_has_not_met(
     assert socket_owners(host, {77}) == {77: ("cupsd", 20)}
     monkeypatch.setattr(host.files, "listdir", lambda name: pytest.fail(f"looked into {name}"))
     assert socket_owners(host, {77}) == {77: ("cupsd", 20)}
+
+
+@pytest.mark.parametrize("holder", [{}, {"/proc/1/fd/5": "socket:[77]"}])
+def test_it_looks_through_a_process_once_a_day_for_a_socket_that_nobody_serves(
+    make_host: Callable[..., Host], holder: dict[str, str]
+) -> None:
+    memory = DictMemory()
+    looked: list[list[int]] = []
+
+    def owner(day: datetime, *pids: int, served_by: int = 0) -> str:
+        links = holder | {f"/proc/{pid}/fd/3": "socket:[77]" if pid == served_by else "pipe:[1]" for pid in pids}
+        files = {f"/proc/{pid}/comm": f"program{pid}\n" for pid in pids} | {"/proc/1/comm": "systemd\n"}
+        host = make_host(files, memory, links=links, now=day)
+        listdir, names = host.files.listdir, list[str]()
+
+        def noted(name: str) -> list[str]:
+            names.append(name)
+            return listdir(name)
+
+        host.files.listdir = noted  # type: ignore[method-assign]
+        found = socket_owners(host, {77})
+        looked.append([int(name.split("/")[2]) for name in names if name.endswith("/fd")])
+        return found[77].program if 77 in found else ""
+
+    nobody = "systemd" if holder else ""
+    assert [owner(NOW, 20, 30), owner(NOW, 20, 30), owner(NOW, 20, 30, 40)] == [nobody] * 3
+    assert owner(NOW, 20, 30, 40, 50, served_by=50) == "program50"
+    assert owner(NOW, 20, 30, 40, 50, served_by=20) == "program20"
+    assert looked[:4] == [[1, 20, 30], [], [40], [40, 50]]
+    assert looked[4] == [1, 20, 30, 40, 50]
+    looked.clear()
+    owner(NOW + timedelta(days=1), 20)
+    assert looked == [[1, 20]]
+
+
+class NotingMemory(DictMemory):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def put(self, key: str, value: bytes) -> None:
+        self.written.append(key)
+        super().put(key, value)
+
+
+def test_it_writes_down_which_processes_it_has_looked_through_when_there_are_many(
+    make_host: Callable[..., Host],
+) -> None:
+    memory = NotingMemory()
+    for processes in (10, 40, 42, 42):
+        files = {f"/proc/{pid}/comm": "x\n" for pid in range(2, 2 + processes)}
+        socket_owners(make_host(files, memory), {77})
+    assert len(memory.written) == 1
+    files = {f"/proc/{pid}/comm": "x\n" for pid in range(2, 90)}
+    socket_owners(make_host(files, memory), {77})
+    assert len(memory.written) == 2
 
 
 GROUPS = {
