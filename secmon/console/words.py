@@ -21,6 +21,10 @@ WORDS: Final[Mapping[str, Text]] = {
         "判定基準のファイルに誤りがあります。直前の正しい基準で判定を続けています。",
         "The rules on disk have a mistake; the last good ones stay in force.",
     ),
+    "rules_waiting": _(
+        "判定基準が変わったため、機器を判定し直しています。残り {n} 台の結果は、以前の基準によるものです。",
+        "The rules have changed and machines are being judged anew; the answers of {n} still rest on the rules before.",
+    ),
     "sign_out": _("サインアウト", "Sign out"),
     "as_of": _("{when} 現在", "As of {when}"),
     # answers

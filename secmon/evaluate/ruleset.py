@@ -17,6 +17,7 @@ from secmon.evaluate.examples import Example
 from secmon.evaluate.lifecycle import Lifecycle, Product
 from secmon.evaluate.lifecyclefile import read_products
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
+from secmon.evaluate.model import Severity
 
 __all__ = ["Mistake", "RuleSet", "RulesError", "load_examples", "load_rules"]
 
@@ -39,6 +40,10 @@ class RuleSet(Struct, frozen=True, kw_only=True, dict=True):
     def sections_of(self, checks: Iterable[str]) -> frozenset[str]:
         """The sections that these checks read; ids that are unknown are passed over."""
         return frozenset().union(*(self.checks[check].reads for check in checks if check in self.checks))
+
+    @cached_property
+    def severities(self) -> Mapping[str, Severity]:
+        return {check.id: check.severity for check in self.checks.values()}
 
     @cached_property
     def time_dependent(self) -> frozenset[str]:
