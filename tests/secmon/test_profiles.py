@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from secmon import cli, judging
+from secmon import cli, judging, rejudging
 from secmon.evaluate.ruleset import RuleSet, load_rules
 from secmon.resources import rules_dir
 from secmon.store.hosts import set_attribute
@@ -67,7 +67,7 @@ def test_a_new_profile_ends_answers_by_the_rules(office: Office, adapted: RuleSe
     host = office.add_host("ws1", role="workstation")
     office.report(host, sections())  # type: ignore[arg-type]
 
-    judging.repair(office.database, adapted, office.config, START + HOUR)
+    rejudging.repair(office.database, adapted, office.config, START + HOUR)
 
     assert intervals(office, host, ROOT_LOGIN) == [("fail", "baseline"), ("not_applicable", "rules")]
     assert intervals(office, host, LOCK) == [("fail", "baseline"), ("pass", "rules")]

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from secmon import cli, judging
+from secmon import cli, judging, rejudging
 from secmon.evaluate.catalogue import Catalogue, catalogue_of, difference
 from secmon.evaluate.ruleset import RuleSet, load_rules
 from secmon.resources import rules_dir
@@ -120,7 +120,7 @@ def test_an_upgrade_is_logged_and_one_mail_tells_of_it(
     with caplog.at_level(logging.INFO):
         assert judging.note_ruleset(office.database, office.rules, desk.later(minutes=1))
         assert not judging.note_ruleset(office.database, office.rules, desk.later(minutes=1))
-    judging.repair(office.database, office.rules, office.config, desk.later(minutes=1))
+    rejudging.repair(office.database, office.rules, office.config, desk.later(minutes=1))
     assert desk.dispatch() == 1
 
     assert f"{GONE}  " in caplog.text
