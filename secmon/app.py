@@ -144,7 +144,7 @@ class Collector:
         self._lock = lock_folder(config)
         ingest_socket = bind(config.ingest.address, "ingest")
         console_socket = bind(config.console.address, "console")
-        self.rulebook = Rulebook(Path(config.rules.folder) if config.rules.folder else rules_dir())
+        self.rulebook = Rulebook(Path(config.rules.folder) if config.rules.folder else rules_dir(), config.articles)
         self.database = open_database(config)
         self._alerts = Dispatcher(self.database)
         self.identity = self.database.identity(clock())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from secmon.alerts.model import AlertRule
 from secmon.alerts.rules import load_alert_rules
 from secmon.errors import UsageError
-from secmon.evaluate.frameworks import Framework, load_frameworks
+from secmon.evaluate.frameworks import Articles, Framework, load_frameworks, with_articles
 from secmon.evaluate.mistakes import RulesError
 from secmon.evaluate.questions import Question, load_questions
 from secmon.evaluate.ruleset import RuleSet, load_rules
@@ -28,12 +29,12 @@ class Rules(Struct, frozen=True, kw_only=True):
     questions: Mapping[str, Question]
 
 
-def read(folder: Path) -> Rules:
-    """Raises RulesError with every mistake."""
+def read(folder: Path, articles: Articles = MappingProxyType({})) -> Rules:
+    """Raises RulesError with every mistake; an article of a control that is not there is one."""
     checks = load_rules(folder)
     return Rules(
         checks=checks,
-        frameworks=load_frameworks(folder, checks),
+        frameworks=with_articles(load_frameworks(folder, checks), articles),
         alerts=load_alert_rules(folder),
         questions=load_questions(folder),
     )
@@ -42,12 +43,13 @@ def read(folder: Path) -> Rules:
 class Rulebook:
     """Holds the last good rules of a folder. `trouble` says why newer ones were not taken; empty when all is well."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises UsageError with file, line and reason of the first mistake."""
+    def __init__(self, folder: Path, articles: Articles = MappingProxyType({})) -> None:
+        """`articles`: as `Config.articles`. Raises UsageError with file, line and reason of the first mistake."""
         self._folder = folder
+        self._articles = articles
         self._seen = _fingerprint(folder)
         try:
-            self.rules = read(folder)
+            self.rules = read(folder, articles)
         except RulesError as error:
             raise UsageError(_first(error)) from None
         self.trouble = ""
@@ -66,7 +68,7 @@ class Rulebook:
             return False
         self._seen = seen
         try:
-            fresh = read(self._folder)
+            fresh = read(self._folder, self._articles)
         except RulesError as error:
             self.trouble = _first(error)
             log.error("the changed rules are not taken, the last good ones stay: %s", self.trouble)  # noqa: TRY400

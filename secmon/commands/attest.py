@@ -28,7 +28,7 @@ _MAX_NAME = 100
 
 
 def attest_add(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(rules_folder(config), config.articles).rules
     question = _question(options.question, rules, config)
     post = check_post("--post", options.post, config)
     name = _text("--name", options.name, config, _MAX_NAME)
@@ -71,7 +71,7 @@ _AUDITED: Final = ("question", "answer", "attested_on", "due_on", "post", "name"
 
 
 def attest_list(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(rules_folder(config), config.articles).rules
     with opened(config) as database, database.read() as connection:
         records = attestations.read_all(connection)
     now = now_utc()
@@ -93,7 +93,7 @@ def attest_list(options: Namespace, config: Config) -> int:
 
 
 def attest_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(rules_folder(config), config.articles).rules
     question = _question(options.question, rules, config)
     with opened(config) as database, database.read() as connection:
         records = [each for each in attestations.read_all(connection) if each.question == question.id]

@@ -23,7 +23,7 @@ from secmon.store.standings import machines_by_answer
 
 
 def framework_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(rules_folder(config), config.articles).rules
     known = {each.id: each for each in rules.frameworks}
     if options.id is not None and options.id not in known:
         raise UsageError(f"there is no framework {options.id!r}; there are {', '.join(known)}")

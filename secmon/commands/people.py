@@ -16,7 +16,7 @@ from secmon.rulebook import Rulebook
 
 
 def report_monthly(options: Namespace, config: Config) -> int:
-    rules = Rulebook(rules_folder(config)).rules
+    rules = Rulebook(rules_folder(config), config.articles).rules
     with opened(config) as database:
         files = make_monthly(database, config, rules, options.month, Path(options.out), now_utc(), note)
     for file in files:

@@ -36,7 +36,7 @@ def serve(options: Namespace, config: Config) -> int:
 
 def config_check(options: Namespace, config: Config) -> int:
     """The file has been read and checked on the way here; look at what it names, too."""
-    Rulebook(rules_folder(config))
+    Rulebook(rules_folder(config), config.articles)
     stand_in_one_zone(config, own_addresses())
     if config.ingest.certificate:
         certificates.ensure(config, now_utc())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from secmon.evaluate.document import DocumentError, Node, read_document
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
@@ -70,6 +71,35 @@ def load_frameworks(folder: Path, rules: RuleSet) -> tuple[Framework, ...]:
     if mistakes:
         raise RulesError(mistakes)
     return tuple(frameworks[id_] for id_ in sorted(frameworks))
+
+
+Articles = Mapping[str, Mapping[str, str]]
+"""By framework and control the number in the office's own rules."""
+ARTICLES_FROM: Final = "articles"
+"""The table of the settings that they stand in."""
+
+
+def with_articles(frameworks: Iterable[Framework], articles: Articles) -> tuple[Framework, ...]:
+    """The same with the office's own numbers, which go before those of the rules folder; raises RulesError for
+    controls that are not there."""
+    known = {framework.id: framework for framework in frameworks}
+    wrong = [
+        Mistake(file=f"[{ARTICLES_FROM}.{framework}]", line=1, reason=f"there is no control {control!r}")
+        for framework, given in articles.items()
+        for control in given
+        if framework not in known or control not in {each.id for each in known[framework].controls}
+    ]
+    if wrong:
+        raise RulesError(wrong)
+    return tuple(_renumbered(framework, articles.get(framework.id, {})) for framework in known.values())
+
+
+def _renumbered(framework: Framework, given: Mapping[str, str]) -> Framework:
+    """Another object only where it says something else: what it remembers of itself must not come along."""
+    if not given:
+        return framework
+    controls = tuple(replace(each, local_article=given.get(each.id, each.local_article)) for each in framework.controls)
+    return replace(framework, controls=controls)
 
 
 class _Reading:

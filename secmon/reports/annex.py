@@ -229,10 +229,15 @@ def _limits(report: MonthlyReport, names: _Names, speaker: Speaker) -> list[list
     rows: list[list[str]] = []
     for state in report.checks:
         for limit in state.limits:
-            each = (f"{names.zones.get(zone, zone)} {value:g}" for zone, value in limit.zones.items())
-            row = [limit.name, f"{limit.default:g}", speaker.say("、", ", ").join(each) or "－"]
+            each = (f"{names.zones.get(zone, zone)} {_number(value)}" for zone, value in limit.zones.items())
+            row = [limit.name, _number(limit.default), speaker.say("、", ", ").join(each) or "－"]
             rows.append([names.numbers[state.check], names.titles[state.check], *row])
     return rows
+
+
+def _number(value: float) -> str:
+    """Every digit of a whole number: bytes are no use as `6.71089e+07`."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 # ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,6 +27,7 @@ class Terminal:
         self.now = NOW
         self._file = file
         self._capsys = capsys
+        self._text = ""
         self.said = self.complaint = ""
 
     def __call__(self, *words: str) -> int:
@@ -34,6 +35,11 @@ class Terminal:
             cli.main([*words, "--config", str(self._file)])
         self.said, self.complaint = self._capsys.readouterr()
         return int(ended.value.code or 0)
+
+    def settings(self, more: str) -> None:
+        """Put these in place of those that were put before."""
+        self._text = self._text or self._file.read_text(encoding="utf-8")
+        self._file.write_text(self._text + more, encoding="utf-8")
 
     def json(self, *words: str) -> Any:
         assert self(*words, "--json") == 0, self.complaint

@@ -174,3 +174,14 @@ def test_an_answer_of_no_or_partly_is_told_as_such(terminal: Terminal) -> None:
     assert [each["means"] for each in told["controls"]] == ["hand", "checks", "hand", "none"]
     (training,) = told["controls"][0]["attested"]
     assert (training["answer"], training["state"], training["due_on"]) == ("partly", "held", "2027-03-31")
+
+
+def test_the_settings_name_the_articles_of_the_office(terminal: Terminal) -> None:
+    terminal.settings('[articles.soumu-guideline]\n"9.1" = "第40条第2項"\n')
+    terminal("framework", "show", "soumu-guideline")
+    assert "  9.1 監査 [第40条第2項]" in terminal.said
+    assert "  5.2 研修 [第9条]" in terminal.said, "what the rules say stays where the settings say nothing"
+
+    terminal.settings('[articles.soumu-guideline]\n"9.8" = "第41条"\n')
+    assert terminal("framework", "show") == 2
+    assert "[articles.soumu-guideline]:1: there is no control '9.8'" in terminal.complaint
