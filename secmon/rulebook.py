@@ -16,6 +16,7 @@ from secmon.evaluate.frameworks import Articles, Framework, load_frameworks, wit
 from secmon.evaluate.mistakes import RulesError
 from secmon.evaluate.questions import Question, load_questions
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.evaluate.threats import ThreatList, load_threats
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     frameworks: tuple[Framework, ...]
     alerts: tuple[AlertRule, ...]
     questions: Mapping[str, Question]
+    threats: tuple[ThreatList, ...]
 
 
 def read(folder: Path, articles: Articles = MappingProxyType({})) -> Rules:
@@ -37,6 +39,7 @@ def read(folder: Path, articles: Articles = MappingProxyType({})) -> Rules:
         frameworks=with_articles(load_frameworks(folder, checks), articles),
         alerts=load_alert_rules(folder),
         questions=load_questions(folder),
+        threats=load_threats(folder, checks),
     )
 
 

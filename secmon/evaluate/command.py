@@ -13,6 +13,7 @@ from secmon.evaluate.mistakes import Mistake, RulesError
 from secmon.evaluate.model import Verdict
 from secmon.evaluate.reference import disagreements
 from secmon.evaluate.ruleset import RuleSet, load_examples
+from secmon.evaluate.threats import load_threats
 from secmon.evaluate.timing import MAX_CONDITION_S, Timing, time_conditions
 
 
@@ -43,11 +44,14 @@ def _told(mistakes: list[Mistake], out: TextIO) -> int:
 
 
 def _wrong_frameworks(folder: Path, rules: RuleSet) -> list[Mistake]:
-    try:
-        load_frameworks(folder, rules)
-    except RulesError as error:
-        return error.mistakes
-    return []
+    """Of threats, too: both name checks and questions."""
+    mistakes: list[Mistake] = []
+    for load in (load_frameworks, load_threats):
+        try:
+            load(folder, rules)
+        except RulesError as error:
+            mistakes += [each for each in error.mistakes if each not in mistakes]
+    return mistakes
 
 
 def wrong_examples(rules: RuleSet, examples: Mapping[str, tuple[Example, ...]]) -> Iterator[Mistake]:

@@ -59,6 +59,16 @@ controls:
 """
 
 
+THREATS = """
+id: ipa
+title: {ja: 脅威, en: Threats}
+verified: false
+threats:
+  - {id: "1", title: {ja: 改ざん, en: Forgery}, areas: [time], attested: [training, backup]}
+  - {id: "2", title: {ja: 停電, en: Darkness}}
+"""
+
+
 @pytest.fixture(scope="session")
 def few_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All questions, and of the rest little, so that a command is quick."""
@@ -66,6 +76,8 @@ def few_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(rules_dir() / "attestations", folder / "attestations")
     shutil.copytree(rules_dir() / "checks" / "time", folder / "checks" / "time")
     shutil.copytree(rules_dir() / "alerts", folder / "alerts")
+    (folder / "threats").mkdir()
+    (folder / "threats" / "t.yaml").write_text(THREATS, encoding="utf-8")
     (folder / "frameworks").mkdir()
     (folder / "frameworks" / "soumu-guideline.yaml").write_text(GUIDELINE, encoding="utf-8")
     return folder
