@@ -68,7 +68,7 @@ def results_import(options: Namespace, config: Config) -> int:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{file}: larger than {MAX_FILE_BYTES >> 20} MiB")
-    report = read_report(data)
+    report = read_report(data, config.tz)
     if report.ended_at > now + timedelta(days=1):
         raise UsageError(f"{file}: the run ended on {report.ended_at:%Y-%m-%d}, which is to come")
     with opened(config) as database, database.write() as connection:
