@@ -34,10 +34,8 @@ def take_report(
     Raises Failure for a report that is older than what is there: the past is not rewritten.
     """
     present = {row.rule: row for row in current(connection, [host_id], scanner)}
-    newest = max(
-        filter(None, (last_run(connection, host_id, scanner), *(row.observed_from for row in present.values()))),
-        default=None,
-    )
+    run = last_runs(connection, [host_id]).get((host_id, scanner))
+    newest = max([*(row.observed_from for row in present.values()), *([run] if run else [])], default=None)
     if newest is not None and report.ended_at < newest:
         raise Failure(f"a newer result of {scanner} is there already, of {newest:%Y-%m-%d %H:%M} UTC")
     named = {result.rule: result for result in report.results}
@@ -58,13 +56,14 @@ def take_report(
     return len(named), len(changed)
 
 
-def last_run(connection: Connection, host_id: uuid.UUID, scanner: str) -> datetime | None:
-    """When it last looked at the machine, whether anything changed or not."""
-    return connection.execute(
-        sa.select(sa.func.max(scanner_runs.c.ended_at)).where(
-            scanner_runs.c.host_id == host_id, scanner_runs.c.scanner == scanner
-        )
-    ).scalar()
+def last_runs(connection: Connection, host_ids: Iterable[uuid.UUID]) -> dict[tuple[uuid.UUID, str], datetime]:
+    """By machine and scanner, when it last looked, whether anything changed or not."""
+    rows = connection.execute(
+        sa.select(scanner_runs.c.host_id, scanner_runs.c.scanner, sa.func.max(scanner_runs.c.ended_at))
+        .where(scanner_runs.c.host_id.in_(list(host_ids)))
+        .group_by(scanner_runs.c.host_id, scanner_runs.c.scanner)
+    )
+    return {(host_id, scanner): ended_at for host_id, scanner, ended_at in rows}
 
 
 def _note_run(connection: Connection, host_id: uuid.UUID, scanner: str, report: ScannerReport, now: datetime) -> None:
