@@ -38,7 +38,7 @@ from secmon.metrics.runtime import Runtime
 from secmon.notify.channels import channels
 from secmon.notify.outbox import send_due
 from secmon.rejudging import repair
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.schedule import Schedule
 from secmon.serving import HttpListener, bind, quiet_uvicorn
 from secmon.standing import own_addresses, stand_in_one_zone
@@ -152,7 +152,7 @@ class Collector:
         self._lock = lock_folder(config)
         ingest_socket = bind(config.ingest.address, "ingest")
         console_socket = bind(config.console.address, "console")
-        self.rulebook = Rulebook(*rules_folders(config))
+        self.rulebook = open_rulebook(config)
         self.database = open_database(config)
         self._alerts = Dispatcher(self.database)
         self.identity = self.database.identity(clock())

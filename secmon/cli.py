@@ -143,13 +143,7 @@ def _add_judging(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     check.add_argument("folder", nargs="?", metavar="DIR", help="default: the rules in force")
     check.set_defaults(handler="judging.rules_check")
     _add_whatif(rules, shared)
-    frameworks = commands_.add_parser("framework", help="guidelines that the checks serve")
-    show = frameworks.add_subparsers(required=True, metavar="ACTION").add_parser(
-        "show", parents=[shared], help="what the checks cover, and what only a person can answer for"
-    )
-    show.add_argument("id", nargs="?", metavar="ID", help="control by control; default: a line for each framework")
-    show.add_argument("--json", action="store_true", help="for programs")
-    show.set_defaults(handler="framework.framework_show")
+    grammar.add_frameworks(commands_, shared)
 
 
 def _add_whatif(rules: _Commands, shared: argparse.ArgumentParser) -> None:

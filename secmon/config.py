@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from msgspec import Meta, Struct
 from secmon.errors import UsageError
 
 Positive = Annotated[int, Meta(ge=1)]
+Article = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +112,8 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     zones: tuple[Zone, ...] = ()
     mail: Mail = Mail()
     rules: Rules = Rules()
+    articles: Mapping[str, Mapping[str, Article]] = {}
+    """By framework and control: the number in the office's own rules, `第12条第3項`."""
     retention: Retention = Retention()
 
     @property

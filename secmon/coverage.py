@@ -17,6 +17,7 @@ from secmon.evaluate.frameworks import Control, Framework
 from secmon.evaluate.model import STANDINGS, Language, Standing
 from secmon.evaluate.questions import Question
 from secmon.evaluate.ruleset import RuleSet
+from secmon.evaluate.threats import ThreatList
 
 Means = Literal["checks", "hand", "none"]
 """How a control is looked after: by checks (and perhaps by hand, too), by hand alone, or not at all."""
@@ -31,6 +32,12 @@ class CheckCoverage(Struct, frozen=True, kw_only=True):
     title: str
     machines: Mapping[Standing, int] | None
     """Every standing by name; None: nothing is known of machines."""
+
+    @property
+    def answer(self) -> Standing | None:
+        """The worst of any machine; None without machines."""
+        told = self.machines or {}
+        return next((standing for standing in STANDINGS if told.get(standing)), None)
 
 
 class AttestedCoverage(Struct, frozen=True, kw_only=True):
@@ -67,8 +74,8 @@ class ControlCoverage(Struct, frozen=True, kw_only=True):
     @property
     def answer(self) -> Standing | None:
         """The worst answer of any machine to any check; None without checks or machines."""
-        told = [check.machines for check in self.checks if check.machines and any(check.machines.values())]
-        return next((standing for standing in STANDINGS if any(each[standing] for each in told)), None)
+        told = [check.answer for check in self.checks if check.answer]
+        return min(told, key=STANDINGS.index) if told else None
 
     @property
     def kept(self) -> Kept | None:
@@ -128,6 +135,24 @@ def coverage(framework: Framework, known: Known, language: Language) -> Coverage
         totals=totals(controls),
         levels={level: totals([each for each in controls if each.level == level]) for level in levels},
         controls=controls,
+    )
+
+
+def threats(of: ThreatList, known: Known, language: Language) -> tuple[ControlCoverage, ...]:
+    """What bears on each threat, told as of a control; nothing of it says that a threat is averted."""
+    return tuple(
+        _control(
+            Control(
+                id=threat.id,
+                title=threat.title,
+                checks=threat.checks,
+                attested=threat.attested,
+                verified=of.verified,
+            ),
+            known,
+            language,
+        )
+        for threat in of.threats
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -14,10 +15,11 @@ from secmon.config import Config
 from secmon.errors import UsageError
 from secmon.evaluate.adapt import LimitChange
 from secmon.evaluate.folders import Folders, fingerprint
-from secmon.evaluate.frameworks import Framework, load_frameworks
+from secmon.evaluate.frameworks import Articles, Framework, load_frameworks, with_articles
 from secmon.evaluate.mistakes import Mistake, RulesError
 from secmon.evaluate.questions import Question, load_questions
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.evaluate.threats import ThreatList, load_threats
 from secmon.resources import rules_dir
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     frameworks: tuple[Framework, ...]
     alerts: tuple[AlertRule, ...]
     questions: Mapping[str, Question]
+    threats: tuple[ThreatList, ...]
 
 
 def rules_folders(config: Config) -> Folders:
@@ -46,26 +49,33 @@ def rules_folders(config: Config) -> Folders:
     return Folders(shipped, site)
 
 
-def read(folders: Folders) -> Rules:
-    """Raises RulesError with every mistake."""
+def open_rulebook(config: Config) -> Rulebook:
+    """The rules that the settings name. Raises UsageError with file, line and reason of the first mistake."""
+    return Rulebook(*rules_folders(config), articles=config.articles)
+
+
+def read(folders: Folders, articles: Articles = MappingProxyType({})) -> Rules:
+    """Raises RulesError with every mistake; an article of a control that is not there is one."""
     checks = load_rules(*folders)
     return Rules(
         checks=checks,
-        frameworks=load_frameworks(folders.shipped, checks),
+        frameworks=with_articles(load_frameworks(folders.shipped, checks), articles),
         alerts=load_alert_rules(folders.shipped),
         questions=load_questions(folders.shipped),
+        threats=load_threats(folders.shipped, checks),
     )
 
 
 class Rulebook:
     """Holds the last good rules. `trouble` says why newer ones were not taken; empty when all is well."""
 
-    def __init__(self, folder: Path, site: Path | None = None) -> None:
-        """Raises UsageError with file, line and reason of the first mistake."""
+    def __init__(self, folder: Path, site: Path | None = None, *, articles: Articles = MappingProxyType({})) -> None:
+        """`articles`: as `Config.articles`. Raises UsageError with file, line and reason of the first mistake."""
         self._folders = Folders(folder, site)
+        self._articles = articles
         self._seen = fingerprint(self._folders)
         try:
-            self.rules = read(self._folders)
+            self.rules = read(self._folders, articles)
         except RulesError as error:
             raise UsageError(_first(error)) from None
         self.trouble = ""
@@ -103,7 +113,7 @@ class Rulebook:
         if site is not None and self.current.version != self.current.shipped and not site.is_dir():
             reason = "the office's own rules are gone; to do without them, leave the folder there and empty"
             raise RulesError([Mistake(file=str(site), line=1, reason=reason)])
-        return read(self._folders)
+        return read(self._folders, self._articles)
 
 
 def _first(error: RulesError) -> str:

@@ -142,10 +142,7 @@ def _machines(turn: Turn) -> str:
 
 def _report(turn: Turn) -> str:
     """The archive gives the same model again and the outbox knows its keys, so only the claim decides who mails it."""
-    rules = turn.rules.rules
-    archived = obtain(
-        turn.database, turn.config, rules.checks, rules.frameworks, parse_month(turn.period.name), turn.now
-    )
+    archived = obtain(turn.database, turn.config, turn.rules.rules, parse_month(turn.period.name), turn.now)
     mail = letter(archived, turn.config)
     with turn.claim() as connection:
         sent = enqueue(connection, turn.config, mail, turn.now)

@@ -20,7 +20,7 @@ from secmon.errors import Failure, UsageError
 from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.questions import Question
 from secmon.exceptions.model import fiscal_year
-from secmon.rulebook import Rulebook, Rules, rules_folders
+from secmon.rulebook import Rules, open_rulebook
 from secmon.store import attestations, audit
 
 _MAX_TEXT = 1_000
@@ -28,7 +28,7 @@ _MAX_NAME = 100
 
 
 def attest_add(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).rules
+    rules = open_rulebook(config).rules
     question = _question(options.question, rules, config)
     post = check_post("--post", options.post, config)
     name = _text("--name", options.name, config, _MAX_NAME)
@@ -71,7 +71,7 @@ _AUDITED: Final = ("question", "answer", "attested_on", "due_on", "post", "name"
 
 
 def attest_list(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).rules
+    rules = open_rulebook(config).rules
     with opened(config) as database, database.read() as connection:
         records = attestations.read_all(connection)
     now = now_utc()
@@ -93,7 +93,7 @@ def attest_list(options: Namespace, config: Config) -> int:
 
 
 def attest_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).rules
+    rules = open_rulebook(config).rules
     question = _question(options.question, rules, config)
     with opened(config) as database, database.read() as connection:
         records = [each for each in attestations.read_all(connection) if each.question == question.id]

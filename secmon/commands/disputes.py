@@ -13,12 +13,12 @@ from secmon.commands.exceptions import find_record
 from secmon.config import Config
 from secmon.errors import Failure
 from secmon.exceptions.export import export
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.store import audit
 
 
 def dispute_export(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database, database.write() as connection:
         record = find_record(connection, options.number, "dispute", config)
         check = rules.checks.get(record.scope.check)

@@ -18,7 +18,7 @@ from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.exceptions.model import REVIEW_DAYS, Kind, Record, begins, ends, fiscal_year, fiscal_year_end
 from secmon.exceptions.reminders import machines_of
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.store import audit, exceptions
 from secmon.store.schema import findings
 from secmon.store.settling import settle
@@ -60,7 +60,7 @@ def dispute_list(options: Namespace, config: Config) -> int:
 
 
 def exception_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database, database.read() as connection:
         record = find_record(connection, options.number, options.kind, config)
         entry = _entry(connection, record, rules, config)
@@ -103,7 +103,7 @@ def _add(
     options: Namespace, config: Config, kind: Kind, *, days: tuple[date, date], measure: str = "", approver: str = ""
 ) -> int:
     reason = _text("--reason", options.reason, config)
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database, database.write() as connection:
         now = now_utc()
         wanted = exceptions.Wanted(
@@ -184,7 +184,7 @@ def _note(connection: Connection, record: Record, act: str, now: datetime, **det
 
 
 def _list(options: Namespace, config: Config, kind: Kind) -> int:
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database, database.read() as connection:
         entries = [
             _entry(connection, record, rules, config)

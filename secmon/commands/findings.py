@@ -25,7 +25,7 @@ from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.japanese import local_date
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.store import audit, followup
 from secmon.store.followup import Choice
 
@@ -40,7 +40,7 @@ _SEVERITIES = {"high": ("高", "high"), "medium": ("中", "medium"), "low": ("�
 
 
 def finding_list(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database, database.read() as connection:
         rows = followup.read(connection, _choice(connection, options, rules, config))
     if options.json:
@@ -99,7 +99,7 @@ def finding_due(options: Namespace, config: Config) -> int:
 
 def _chosen(connection: Connection, options: Namespace, config: Config) -> list[Row[Any]]:
     """What a change is about: never everything by mistake, never nothing."""
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     choice = _choice(connection, options, rules, config)
     if choice == Choice():
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -13,17 +14,27 @@ from secmon.attestations import model
 from secmon.attestations.words import ANSWERS, STATES
 from secmon.commands.common import has_data, opened, say
 from secmon.config import Config
-from secmon.coverage import AttestedCoverage, CheckCoverage, ControlCoverage, Coverage, Kept, Known, Totals, coverage
+from secmon.coverage import (
+    AttestedCoverage,
+    CheckCoverage,
+    ControlCoverage,
+    Coverage,
+    Kept,
+    Known,
+    Totals,
+    coverage,
+    threats,
+)
 from secmon.errors import UsageError
 from secmon.evaluate.model import STANDINGS, Language, Standing, Text
-from secmon.rulebook import Rulebook, Rules, rules_folders
+from secmon.rulebook import Rules, open_rulebook
 from secmon.store import attestations
 from secmon.store.exceptions import softened
 from secmon.store.standings import machines_by_answer
 
 
 def framework_show(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).rules
+    rules = open_rulebook(config).rules
     known = {each.id: each for each in rules.frameworks}
     if options.id is not None and options.id not in known:
         raise UsageError(f"there is no framework {options.id!r}; there are {', '.join(known)}")
@@ -40,6 +51,33 @@ def framework_show(options: Namespace, config: Config) -> int:
     if not state.machines:
         say(_word("no_data", language))
     say(_word("honest", language))
+    return 0
+
+
+def framework_threats(options: Namespace, config: Config) -> int:
+    rules = open_rulebook(config).rules
+    language, state = config.office.language, what_is_known(rules, config)
+    told = {of: threats(of, state, language) for of in rules.threats}
+    ids = sorted({each.id for covered in told.values() for each in covered})
+    if options.id is not None and options.id not in ids:
+        raise UsageError(f"there is no threat {options.id!r}; there are {', '.join(ids)}")
+    if options.id is not None:
+        told = {of: tuple(each for each in covered if each.id == options.id) for of, covered in told.items()}
+    if options.json:
+        plain = [
+            {"id": of.id, "title": of.title.of(language), "verified": of.verified, "threats": covered}
+            for of, covered in told.items()
+        ]
+        say(msgspec.json.format(msgspec.json.encode(plain), indent=1).decode())
+        return 0
+    for of, covered in told.items():
+        note = "" if of.verified else f" [{_word('unverified_list', language)}]"
+        say(f"{of.id}  {of.title.of(language)}{note}")
+        for each in covered:
+            lines = _control(each, language) if options.id is not None else [_threat(each, language)]
+            for line in lines:
+                say(f"  {line}")
+    say(_word("no_end", language))
     return 0
 
 
@@ -87,6 +125,13 @@ _WORDS: Final[Mapping[str, Text]] = {
     ),
     "off": Text(ja="調べないことにした項目", en="switched off here"),
     "unverified": Text(ja="番号は公表された本文と未照合", en="number not compared with the published text"),
+    "unverified_list": Text(ja="順位と名称は公表資料と未照合", en="ranks not compared with the published list"),
+    "no_checks": Text(ja="当てはまる点検なし", en="no check bears on it"),
+    "checks": Text(ja="点検 {all}件", en="{all} checks"),
+    "no_end": Text(
+        ja="関係する点検と人の確認を挙げたものです。すべて適合でも、脅威がなくなるわけではありません。",
+        en="These checks and questions bear on the threats; even if all pass, no threat is gone.",
+    ),
     "no_data": Text(
         ja="データがまだないため、台数と確認の記録は表示していません。",
         en="There are no data yet, so neither machines nor attestations are shown.",
@@ -154,6 +199,20 @@ def _control(control: ControlCoverage, language: Language) -> Iterator[str]:
         yield f"  {_word('hand', language)}  {each.title}  {_attested(each, language)}"
     if control.means == "none":
         yield f"  {_word('none', language)}"
+
+
+def _threat(threat: ControlCoverage, language: Language) -> str:
+    """In a line: how many checks bear on it and how they stand, and what a person has to say."""
+    parts = [f"{threat.id} {threat.title}", _word("checks" if threat.checks else "no_checks", language)]
+    parts[1] = parts[1].format(all=len(threat.checks))
+    counted = Counter(check.answer for check in threat.checks if check.answer)
+    if counted:
+        told = ((_STANDINGS[standing], counted[standing]) for standing in STANDINGS if counted[standing])
+        parts[1] += f"{'：' if language == 'ja' else ': '}{_counted(told, language)}"
+    for each in threat.attested:
+        standing = _KEPT[each.kept].of(language)
+        parts.append(f"{_word('hand', language)}{'：' if language == 'ja' else ': '}{each.title} {standing}")
+    return "  ".join(parts)
 
 
 def _machines(check: CheckCoverage, language: Language) -> str:

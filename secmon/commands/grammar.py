@@ -1,4 +1,4 @@
-"""Arguments of the commands about findings: exceptions, disputes, who looks after what, and the beginning."""
+"""Arguments of the commands about guidelines and findings: what covers them, what is excepted, who looks after what."""
 
 from __future__ import annotations
 
@@ -62,6 +62,21 @@ def _scope() -> argparse.ArgumentParser:
     scope.add_argument("--role", metavar="ROLE", help="machines of this role")
     scope.add_argument("--all-machines", action="store_true", help="every machine")
     return scope
+
+
+def add_frameworks(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    framework = commands_.add_parser("framework", help="guidelines that the checks serve")
+    actions = framework.add_subparsers(required=True, metavar="ACTION")
+    show = actions.add_parser(
+        "show", parents=[shared], help="what checks and people cover of them, and what nothing does"
+    )
+    show.add_argument("id", nargs="?", metavar="ID", help="control by control; default: the totals of each framework")
+    show.add_argument("--json", action="store_true", help="for programs")
+    show.set_defaults(handler="framework.framework_show")
+    threats = actions.add_parser("threats", parents=[shared], help="what bears on the threats of IPA's yearly list")
+    threats.add_argument("id", nargs="?", metavar="RANK", help="check by check; default: a line for each threat")
+    threats.add_argument("--json", action="store_true", help="for programs")
+    threats.set_defaults(handler="framework.framework_threats")
 
 
 def add_attestations(commands_: _Commands, shared: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from secmon.errors import Failure, UsageError
 from secmon.judging import Occasion, load_machine, rejudge_host
 from secmon.metrics.fleet import host_states
 from secmon.profiles import profiles_of
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import Rulebook, open_rulebook
 from secmon.store import audit, life
 from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, link_asset, set_attribute
 from secmon.store.life import Act
@@ -28,7 +28,7 @@ MARKS = {CLONE: "cloned", POOL: "pool"}
 
 
 def host_list(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     wanted = hosts.c.retired_at.is_not(None) if options.retired else hosts.c.retired_at.is_(None)
     with opened(config) as database, database.read() as connection:
         rows = connection.execute(
@@ -53,7 +53,7 @@ def host_list(options: Namespace, config: Config) -> int:
 
 def host_show(options: Namespace, config: Config) -> int:
     """What is said of a machine, its profile, and what that and the office change for it."""
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database, database.read() as connection:
         host_id = find_host(connection, options.host)
         if host_id is None:
@@ -79,7 +79,7 @@ def host_set(options: Namespace, config: Config) -> int:
         check_text(
             f"--{name.replace('_', '-')}", value, 64 if name in ("zone", "department_code", "asset-number") else 255
         )
-    rules = Rulebook(*rules_folders(config))
+    rules = open_rulebook(config)
     with opened(config) as database, database.write() as connection:
         now = now_utc()
         host_id = find_host(connection, options.host)
@@ -104,7 +104,7 @@ def host_rename(options: Namespace, config: Config) -> int:
 
 
 def host_replace(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config))
+    rules = open_rulebook(config)
     with opened(config) as database, database.write() as connection:
         act = _act()
         host_id = life.replace(connection, options.old, options.new, act)
@@ -114,7 +114,7 @@ def host_replace(options: Namespace, config: Config) -> int:
 
 
 def host_merge(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config))
+    rules = open_rulebook(config)
     with opened(config) as database, database.write() as connection:
         act = _act()
         host_id = life.merge(connection, options.host, options.double, act)

@@ -22,7 +22,7 @@ from secmon.ledger.columns import ColumnMap, read_mapping, understand
 from secmon.ledger.plan import Plan, Taken, make_plan
 from secmon.ledger.rows import read_rows
 from secmon.ledger.table import read_file
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.store import audit
 from secmon.store.database import Database
 from secmon.store.hosts import link_asset, set_attribute
@@ -44,7 +44,7 @@ def ledger_import(options: Namespace, config: Config) -> int:
     columns, table = understand(data, mapping)
     rows, bad = read_rows(columns, table, mapping, config.zones)
     later = effective if effective > today else None
-    rules = Rulebook(*rules_folders(config)).current
+    rules = open_rulebook(config).current
     with opened(config) as database:
         with database.read() as connection:
             plan = make_plan(rows, bad, known_machines(connection, later))

@@ -12,15 +12,13 @@ from secmon.config import Config, is_loopback
 from secmon.console.sign_in import new_link
 from secmon.notify.trial import send_test
 from secmon.reports.command import make_monthly
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 
 
 def report_monthly(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).rules
+    rules = open_rulebook(config).rules
     with opened(config) as database:
-        files = make_monthly(
-            database, config, rules.checks, rules.frameworks, options.month, Path(options.out), now_utc(), note
-        )
+        files = make_monthly(database, config, rules, options.month, Path(options.out), now_utc(), note)
     for file in files:
         say(str(file))
     return 0

@@ -21,7 +21,7 @@ from secmon.export.model import Export, checks_of, machines
 from secmon.export.oscal import as_oscal
 from secmon.export.table import as_csv
 from secmon.notify.text import one_line
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.scanners.xccdf import MAX_FILE_BYTES, read_report
 from secmon.store import audit
 from secmon.store.hosts import find_host
@@ -35,7 +35,7 @@ FORMATS: Mapping[str, Callable[[Export, Config], bytes]] = {
 
 
 def results_export(options: Namespace, config: Config) -> int:
-    rules = Rulebook(*rules_folders(config)).rules
+    rules = open_rulebook(config).rules
     now = now_utc()
     with opened(config) as database:
         collector_id, generation = database.identity(now)
@@ -68,7 +68,7 @@ def results_import(options: Namespace, config: Config) -> int:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{file}: larger than {MAX_FILE_BYTES >> 20} MiB")
-    report = read_report(data)
+    report = read_report(data, config.tz)
     if report.ended_at > now + timedelta(days=1):
         raise UsageError(f"{file}: the run ended on {report.ended_at:%Y-%m-%d}, which is to come")
     with opened(config) as database, database.write() as connection:

@@ -9,14 +9,14 @@ from secmon.commands.common import opened, say, say_json, spoken
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.catalogue import Catalogue, catalogue_of, difference
-from secmon.rulebook import Rulebook, rules_folders
+from secmon.rulebook import open_rulebook
 from secmon.rules_news import told
 from secmon.store.rulesets import InForce, history
 
 
 def rules_changes(options: Namespace, config: Config) -> int:
     """The rules on disk against those that were in force before them, or against a version that is named."""
-    now = catalogue_of(Rulebook(*rules_folders(config)).current)
+    now = catalogue_of(open_rulebook(config).current)
     with opened(config) as database, database.read() as connection:
         known = history(connection)
     found = difference(_before(known, now, options.since, config), now)

@@ -11,7 +11,7 @@ from secmon.app import Collector, now_utc
 from secmon.commands.common import note, say
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
-from secmon.rulebook import Rulebook, rules_folders, strange_zones
+from secmon.rulebook import open_rulebook, rules_folders, strange_zones
 from secmon.standing import own_addresses, stand_in_one_zone
 from secmon.up import up as run
 
@@ -37,7 +37,7 @@ def serve(options: Namespace, config: Config) -> int:
 
 def config_check(options: Namespace, config: Config) -> int:
     """The file has been read and checked on the way here; look at what it names, too."""
-    _say_own_rules(Rulebook(*rules_folders(config)).current, config)
+    _say_own_rules(open_rulebook(config).current, config)
     stand_in_one_zone(config, own_addresses())
     if config.ingest.certificate:
         certificates.ensure(config, now_utc())

@@ -14,6 +14,7 @@ from secmon.evaluate.model import Verdict
 from secmon.evaluate.proofs import unproven
 from secmon.evaluate.reference import disagreements
 from secmon.evaluate.ruleset import RuleSet, load_examples
+from secmon.evaluate.threats import load_threats
 from secmon.evaluate.timing import MAX_CONDITION_S, Timing, time_conditions
 
 
@@ -58,11 +59,14 @@ def _set_aside(rules: RuleSet, out: TextIO) -> int:
 
 
 def _wrong_frameworks(folder: Path, rules: RuleSet) -> list[Mistake]:
-    try:
-        load_frameworks(folder, rules)
-    except RulesError as error:
-        return error.mistakes
-    return []
+    """Of threats, too: both name checks and questions."""
+    mistakes: list[Mistake] = []
+    for load in (load_frameworks, load_threats):
+        try:
+            load(folder, rules)
+        except RulesError as error:
+            mistakes += [each for each in error.mistakes if each not in mistakes]
+    return mistakes
 
 
 def wrong_examples(rules: RuleSet, examples: Mapping[str, tuple[Example, ...]]) -> Iterator[Mistake]:

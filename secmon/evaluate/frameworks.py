@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from secmon.evaluate.document import DocumentError, Node, read_document
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
@@ -62,7 +63,7 @@ def load_frameworks(folder: Path, rules: RuleSet) -> tuple[Framework, ...]:
     questions = load_questions(folder)
     for path in sorted((folder / "frameworks").glob("*.yaml")):
         reader = Reader(f"{folder.name}/frameworks/{path.name}")
-        framework = _Reading(reader, rules.checks, questions).framework(path)
+        framework = _read(path, reader, rules.checks, questions)
         if framework.id in frameworks:
             reader.wrong(1, f"the framework {framework.id!r} stands in another file already")
         frameworks[framework.id] = framework
@@ -72,76 +73,79 @@ def load_frameworks(folder: Path, rules: RuleSet) -> tuple[Framework, ...]:
     return tuple(frameworks[id_] for id_ in sorted(frameworks))
 
 
-class _Reading:
-    """The reading of one file, which knows what a control may name."""
-
-    def __init__(self, reader: Reader, checks: Collection[str], questions: Collection[str]) -> None:
-        self._reader = reader
-        self._checks = checks
-        self._questions = questions
-
-    def framework(self, path: Path) -> Framework:
-        reader = self._reader
-        fields: Mapping[str, Node] = {}
-        try:
-            fields = reader.mapping(read_document(path.read_bytes()), "framework", needed=NEEDED, allowed=ALLOWED)
-        except DocumentError as error:
-            reader.wrong(error.line, error.reason)
-        except OSError as error:
-            reader.wrong(1, f"cannot be read: {error.strerror}")
-        verified = self._flag(fields.get("verified"))
-        entries = reader.sequence(fields["controls"], "controls") if "controls" in fields else []
-        controls: dict[str, Control] = {}
-        for entry in entries:
-            control = self._control(entry, verified)
-            if control.id and control.id in controls:
-                reader.wrong(entry.line, f"the control {control.id!r} stands here twice")
-            controls[control.id] = control
-        parts = self._names(fields, "order")
-        return Framework(
-            id=reader.string(fields.get("id"), "id"),
-            title=reader.text(fields.get("title"), "title"),
-            edition=reader.string(fields.get("edition"), "edition"),
-            verified=verified,
-            listed=reader.text(fields.get("listed"), "listed"),
-            controls=tuple(sorted(controls.values(), key=lambda control: _place(control.id, parts))),
-        )
-
-    def _control(self, node: Node, verified: bool) -> Control:
-        reader = self._reader
-        fields = reader.mapping(node, "control", needed=CONTROL_NEEDED, allowed=CONTROL_ALLOWED)
-        return Control(
-            id=reader.string(fields.get("id"), "id"),
-            title=reader.text(fields.get("title"), "title"),
-            checks=self._names(fields, "checks", self._checks),
-            attested=self._names(fields, "attested", self._questions),
-            level=reader.string(fields.get("level"), "level"),
-            verified=self._flag(fields["verified"]) if "verified" in fields else verified,
-            local_article=reader.string(fields.get("local_article"), "local_article"),
-        )
-
-    def _names(self, fields: Mapping[str, Node], key: str, known: Collection[str] | None = None) -> tuple[str, ...]:
-        """Each once; those that are not known are mistakes."""
-        found: dict[str, None] = {}
-        for node in self._reader.sequence(fields[key], key) if key in fields else []:
-            name = self._reader.string(node, key)
-            if known is not None and name and name not in known:
-                self._reader.wrong(node.line, f"there is no {_NOUNS[key]} {name!r}")
-            if name in found:
-                self._reader.wrong(node.line, f"{key}: {name!r} stands here twice")
-            found[name] = None
-        return tuple(found)
-
-    def _flag(self, node: Node | None) -> bool:
-        if node is not None and not isinstance(node.value, bool):
-            self._reader.wrong(node.line, "verified must be true or false")
-        return node is not None and node.value is True
+Articles = Mapping[str, Mapping[str, str]]
+"""By framework and control the number in the office's own rules."""
+ARTICLES_FROM: Final = "articles"
+"""The table of the settings that they stand in."""
 
 
-_NOUNS: Final = {"checks": "check", "attested": "question"}
+def with_articles(frameworks: Iterable[Framework], articles: Articles) -> tuple[Framework, ...]:
+    """The same with the office's own numbers, which go before those of the rules folder; raises RulesError for
+    controls that are not there."""
+    known = {framework.id: framework for framework in frameworks}
+    wrong = [
+        Mistake(file=f"[{ARTICLES_FROM}.{framework}]", line=1, reason=f"there is no control {control!r}")
+        for framework, given in articles.items()
+        for control in given
+        if framework not in known or control not in {each.id for each in known[framework].controls}
+    ]
+    if wrong:
+        raise RulesError(wrong)
+    return tuple(_renumbered(framework, articles.get(framework.id, {})) for framework in known.values())
 
 
-def _place(id_: str, parts: tuple[str, ...]) -> tuple[int, tuple[tuple[int, str], ...]]:
+def _renumbered(framework: Framework, given: Mapping[str, str]) -> Framework:
+    """Another object only where it says something else: what it remembers of itself must not come along."""
+    if not given:
+        return framework
+    controls = tuple(replace(each, local_article=given.get(each.id, each.local_article)) for each in framework.controls)
+    return replace(framework, controls=controls)
+
+
+def _read(path: Path, reader: Reader, checks: Container[str], questions: Container[str]) -> Framework:
+    fields: Mapping[str, Node] = {}
+    try:
+        fields = reader.mapping(read_document(path.read_bytes()), "framework", needed=NEEDED, allowed=ALLOWED)
+    except DocumentError as error:
+        reader.wrong(error.line, error.reason)
+    except OSError as error:
+        reader.wrong(1, f"cannot be read: {error.strerror}")
+    verified = reader.flag(fields.get("verified"), "verified")
+    parts = [reader.string(each, "order") for each in _entries(reader, fields, "order")]
+    controls: dict[str, Control] = {}
+    for entry in _entries(reader, fields, "controls"):
+        control = _control(reader, entry, verified, checks, questions)
+        if control.id and control.id in controls:
+            reader.wrong(entry.line, f"the control {control.id!r} stands here twice")
+        controls[control.id] = control
+    return Framework(
+        id=reader.string(fields.get("id"), "id"),
+        title=reader.text(fields.get("title"), "title"),
+        edition=reader.string(fields.get("edition"), "edition"),
+        verified=verified,
+        listed=reader.text(fields.get("listed"), "listed"),
+        controls=tuple(sorted(controls.values(), key=lambda control: _place(control.id, parts))),
+    )
+
+
+def _entries(reader: Reader, fields: Mapping[str, Node], key: str) -> list[Node]:
+    return reader.sequence(fields[key], key) if key in fields else []
+
+
+def _control(reader: Reader, node: Node, verified: bool, checks: Container[str], questions: Container[str]) -> Control:
+    fields = reader.mapping(node, "control", needed=CONTROL_NEEDED, allowed=CONTROL_ALLOWED)
+    return Control(
+        id=reader.string(fields.get("id"), "id"),
+        title=reader.text(fields.get("title"), "title"),
+        checks=reader.names(fields.get("checks"), "checks", "check", checks),
+        attested=reader.names(fields.get("attested"), "attested", "question", questions),
+        level=reader.string(fields.get("level"), "level"),
+        verified=reader.flag(fields["verified"], "verified") if "verified" in fields else verified,
+        local_article=reader.string(fields.get("local_article"), "local_article"),
+    )
+
+
+def _place(id_: str, parts: Sequence[str]) -> tuple[int, tuple[tuple[int, str], ...]]:
     """Where a control stands: by the framework's own order of its parts, then as people count, `6.1(2)` before
     `6.1(13)`."""
     first = next((number for number, part in enumerate(parts) if id_.startswith(part)), len(parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from msgspec import Struct
 
@@ -87,6 +87,23 @@ class Reader:
             self.wrong(node.line, f"{what}: {text!r} is not one of {', '.join(known)}")
             return ""
         return text
+
+    def names(self, node: Node | None, what: str, noun: str, known: Container[str]) -> tuple[str, ...]:
+        """A list of what is known, each once; none where there is no list."""
+        found: dict[str, None] = {}
+        for each in self.sequence(node, what) if node is not None else []:
+            name = self.string(each, what)
+            if name and name not in known:
+                self.wrong(each.line, f"there is no {noun} {name!r}")
+            if name in found:
+                self.wrong(each.line, f"{what}: {name!r} stands here twice")
+            found[name] = None
+        return tuple(found)
+
+    def flag(self, node: Node | None, what: str) -> bool:
+        if node is not None and not isinstance(node.value, bool):
+            self.wrong(node.line, f"{what} must be true or false")
+        return node is not None and node.value is True
 
     def text(self, node: Node | None, what: str) -> Text:
         """A text in both languages."""

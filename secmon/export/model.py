@@ -14,10 +14,11 @@ from secmon.evaluate.check import Check
 from secmon.evaluate.model import Item, Severity, Text
 from secmon.rulebook import Rules
 from secmon.store.database import Database
+from secmon.store.exceptions import Place, is_covered, softened
 from secmon.store.hosts import attributes_of
 from secmon.store.results import items_of
-from secmon.store.scanners import current
-from secmon.store.schema import assets, contacts, host_assets, hosts, results
+from secmon.store.scanners import current, last_runs
+from secmon.store.schema import assets, contacts, exceptions, findings, host_assets, hosts, results
 
 BITE = 50
 """Machines read in one transaction."""
@@ -26,6 +27,11 @@ BITE = 50
 class Answer(Struct, frozen=True, kw_only=True):
     check: str
     status: str
+    """What the check says."""
+    counts_as: str = ""
+    """How that counts under exceptions (`excepted`) and disputes (`unknown`); empty: as it says."""
+    covers: Mapping[str, str] = {}
+    """Failing item → number of the exception or dispute that covers it; the key is empty for a check without items."""
     since: datetime
     """Observed: since when the answer is what it is, in every detail."""
     cause: str
@@ -45,6 +51,8 @@ class Scanned(Struct, frozen=True, kw_only=True):
     said: str
     severity: str
     since: datetime
+    observed_at: datetime | None = None
+    """When the scanner last looked at the machine."""
 
 
 class Machine(Struct, frozen=True, kw_only=True):
@@ -134,12 +142,15 @@ def _bite(connection: Connection, ids: list[uuid.UUID]) -> list[Machine]:
 
 def _answers(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Answer]]:
     found: dict[uuid.UUID, list[Answer]] = {}
+    softer, covers = softened(connection, ids), _covers(connection, ids)
     query = sa.select(results).where(results.c.host_id.in_(ids), results.c.observed_to.is_(None))
     for row in connection.execute(query.order_by(results.c.check_id)):
         found.setdefault(row.host_id, []).append(
             Answer(
                 check=row.check_id,
                 status=row.status,
+                counts_as=softer.get((row.host_id, row.check_id), (row.status, ""))[0],
+                covers=covers.get((row.host_id, row.check_id), {}),
                 since=row.observed_from,
                 cause=row.cause,
                 ruleset=row.ruleset,
@@ -151,8 +162,21 @@ def _answers(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, li
     return found
 
 
+def _covers(connection: Connection, ids: list[uuid.UUID]) -> dict[Place, dict[str, str]]:
+    query = (
+        sa.select(findings.c.host_id, findings.c.check_id, findings.c["item"], exceptions.c.number)
+        .join(exceptions, exceptions.c.exception_id == findings.c.exception_id)
+        .where(findings.c.host_id.in_(ids), is_covered())
+    )
+    found: dict[Place, dict[str, str]] = {}
+    for host_id, check, item, number in connection.execute(query):
+        found.setdefault((host_id, check), {})[item] = number
+    return found
+
+
 def _scanned(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Scanned]]:
     found: dict[uuid.UUID, list[Scanned]] = {}
+    runs = last_runs(connection, ids)
     for row in current(connection, ids):
         found.setdefault(row.host_id, []).append(
             Scanned(
@@ -163,6 +187,7 @@ def _scanned(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, li
                 said=row.said,
                 severity=row.severity,
                 since=row.observed_from,
+                observed_at=runs.get((row.host_id, row.scanner)),
             )
         )
     return found

@@ -1,8 +1,9 @@
 """Results as OSCAL assessment results 1.1.2 (JSON): a machine is an inventory item, an answer an observation, a check a
 finding about an objective. What OSCAL has no word for stands in properties of our own namespace.
 
-A finding is `satisfied` only where no machine fails and none is unknown, those that never reported among them: OSCAL
-knows no third state, and silence proves nothing.
+A finding is `satisfied` only where no machine in use fails, is excepted or unknown, those that never reported among
+them: OSCAL knows no third state, silence proves nothing, and an exception is no fix. Machines in storage have
+observations, and no part in findings. What another scanner said are observations without a finding.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Final
 import msgspec
 
 from secmon import __version__
-from secmon.evaluate.model import Language
-from secmon.export.model import Answer, CheckWords, Export, Machine
+from secmon.evaluate.model import Item, Language
+from secmon.export.model import Answer, CheckWords, Export, Machine, Scanned
 from secmon.store.hosts import STORED, USE
 
 OSCAL_VERSION: Final = "1.1.2"
@@ -73,6 +74,7 @@ def _result(export: Export, language: Language) -> Json:
         for check, answered in sorted(by_check.items())
         for machine, answer in answered
     ]
+    observations += [_scanned(export, machine, each) for machine in export.machines for each in machine.scanned]
     findings = [
         finding
         for check in export.checks
@@ -107,18 +109,15 @@ def _observation(
     export: Export, machine: Machine, answer: Answer, check: CheckWords | None, language: Language
 ) -> Json:
     title = check.title.of(language) if check else answer.check
-    evidence = [
-        {"description": text}
-        for text in (answer.evidence, *(f"{item.key}: {item.status}: {item.evidence}" for item in answer.items))
-        if text
-    ]
+    evidence = [{"description": text} for text in (answer.evidence, *(_item(item) for item in answer.items)) if text]
     return {
         "uuid": _id(export, "observation", str(machine.host_id), answer.check),
         "title": title,
         "description": f"{answer.check}: {answer.status}",
         "props": _props(
-            check=answer.check, status=answer.status, since=_instant(answer.since), cause=answer.cause,
-            ruleset=answer.ruleset,
+            check=answer.check, status=answer.status, counts_as=answer.counts_as or answer.status,
+            covered_by=", ".join(sorted(set(answer.covers.values()))), since=_instant(answer.since),
+            cause=answer.cause, ruleset=answer.ruleset,
         ),
         "methods": ["TEST"],
         "subjects": [{"subject-uuid": str(machine.host_id), "type": "inventory-item"}],
@@ -128,15 +127,37 @@ def _observation(
     }  # fmt: skip
 
 
+def _item(item: Item) -> str:
+    return f"{item.key}: {item.status}: {item.evidence or item.reason}"
+
+
+def _scanned(export: Export, machine: Machine, said: Scanned) -> Json:
+    return {
+        "uuid": _id(export, "scanned", str(machine.host_id), said.scanner, said.rule),
+        "title": said.title or said.rule,
+        "description": f"{said.scanner}: {said.rule}: {said.said}",
+        "props": _props(
+            scanner=said.scanner, rule=said.rule, status=said.status, said=said.said, severity=said.severity,
+            since=_instant(said.since),
+        ),
+        "methods": ["TEST"],
+        "subjects": [{"subject-uuid": str(machine.host_id), "type": "inventory-item"}],
+        "collected": _instant(said.observed_at or said.since),
+    }  # fmt: skip
+
+
 def _finding(export: Export, check: CheckWords, answered: Sequence[_Answered], language: Language) -> Json | None:
     """None where it applies to no machine."""
-    given = Counter(answer.status for _, answer in answered)
     awaited = {machine.host_id for machine in export.machines if machine.attributes.get(USE) != STORED}
-    silent = len(awaited - {machine.host_id for machine, _ in answered})
-    if not given["pass"] + given["fail"] + given["unknown"]:
+    answered = [(machine, answer) for machine, answer in answered if machine.host_id in awaited]
+    given = Counter(answer.counts_as or answer.status for _, answer in answered)
+    silent = len(awaited) - len(answered)
+    if not given["pass"] + given["fail"] + given["unknown"] + given["excepted"]:
         return None
     counts = {"pass": given["pass"], "fail": given["fail"], "unknown": given["unknown"] + silent}
     told = {**counts, "not applicable": given["not_applicable"]}
+    if given["excepted"]:
+        counts["excepted"] = told["excepted"] = given["excepted"]
     title = check.title.of(language)
     return {
         "uuid": _id(export, "finding", check.id),
@@ -163,13 +184,16 @@ def _state(counts: Mapping[str, int]) -> Json:
         return {"state": "not-satisfied", "reason": "fail"}
     if counts["unknown"]:
         return {"state": "not-satisfied", "reason": "other", "remarks": "No machine fails; some could not be judged."}
+    if counts.get("excepted"):
+        remarks = "Whatever fails is covered by an approved exception."
+        return {"state": "not-satisfied", "reason": "other", "remarks": remarks}
     return {"state": "satisfied", "reason": "pass"}
 
 
 def _props(**values: object) -> list[Json]:
     """Values without outer blanks or breaks of line, as OSCAL wants them; an empty one is left out."""
     return [
-        {"name": name, "ns": NAMESPACE, "value": text}
+        {"name": name.replace("_", "-"), "ns": NAMESPACE, "value": text}
         for name, value in values.items()
         if (text := " ".join(str(value).split()))
     ]

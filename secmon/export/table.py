@@ -60,14 +60,14 @@ def _rows(export: Export, language: Language, zone: ZoneInfo) -> Iterator[list[s
             controls = "; ".join(f"{name} {', '.join(ids)}" for name, ids in check.controls.items()) if check else ""
             for status, item, why in _items(answer, language):
                 yield [
-                    *about, STATUS[status].of(language), title, answer.check, severity, item, why,
+                    *about, status, title, answer.check, severity, item, why,
                     _local(answer.since, zone), _local(machine.observed_at, zone), controls, str(export.collector_id),
                 ]  # fmt: skip
         for scanned in machine.scanned:
             yield [
                 *about, STATUS[scanned.status].of(language), scanned.title or scanned.rule,
                 f"{scanned.scanner}: {scanned.rule}", scanned.severity, "", scanned.said,
-                _local(scanned.since, zone), "", "", str(export.collector_id),
+                _local(scanned.since, zone), _local(scanned.observed_at, zone), "", str(export.collector_id),
             ]  # fmt: skip
         if not machine.answers and not machine.scanned:
             yield [*about, *[""] * 7, _local(machine.observed_at, zone), "", str(export.collector_id)]
@@ -77,10 +77,22 @@ def _items(answer: Answer, language: Language) -> Iterator[tuple[str, str, str]]
     """Status, item and why; a check without items, or with none that is wrong, is one line."""
     for item in answer.items:
         why = sentence(item.reason, language) if item.reason else evidence_line(item.evidence, language)
-        yield item.status, item.key, why
+        yield _status(answer, item.status, item.key, language), item.key, why
     if not answer.items:
         why = sentence(answer.reason, language) if answer.reason else evidence_line(answer.evidence, language)
-        yield answer.status, "", why
+        yield _status(answer, answer.status, "", language), "", why
+
+
+def _status(answer: Answer, status: str, item: str, language: Language) -> str:
+    """As it counts, with the number of what covers it: `例外 2026-E01`."""
+    number = answer.covers.get(item[:255]) if status == "fail" else None
+    if number is None:
+        return STATUS[status].of(language)
+    return f"{(_DISPUTED if '-D' in number else _EXCEPTED).of(language)} {number}"
+
+
+_EXCEPTED = Text(ja="例外", en="excepted")
+_DISPUTED = Text(ja="誤検知", en="disputed")
 
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> str:

@@ -73,10 +73,14 @@ def area_hosts(view: View) -> Iterator[Metric]:
 
 def framework_controls(view: View) -> Iterator[Metric]:
     """A control is as good as the worst answer of any of its checks on any machine of the zone. One that no check bears
-    on is unknown; in a zone without machines every control is not applicable."""
+    on is unknown, whatever a person attested: that is no matter of zones. In a zone without machines every control is
+    not applicable."""
     checks = tuple(sorted(view.rules.checks))
-    worst: dict[str, list[int]] = {zone: [len(STATUSES) - 1] * len(checks) for zone in view.fleet.zones}
-    for place, vector in _alike(view, checks):
+    nothing = STATUSES.index("not_applicable")
+    worst: dict[str, list[int]] = {zone: [nothing] * len(checks) for zone in view.fleet.zones}
+    alike = _alike(view, checks)
+    used = {place.zone for place, _ in alike}
+    for place, vector in alike:
         worst[place.zone] = [min(pair) for pair in zip(worst[place.zone], vector, strict=True)]
     metric = GaugeMetricFamily(
         "secmon_framework_controls", "Controls by verdict.", labels=("framework", "zone", "verdict")
@@ -84,8 +88,9 @@ def framework_controls(view: View) -> Iterator[Metric]:
     for framework in view.frameworks:
         for zone, ranks in worst.items():
             answers = dict(zip(checks, ranks, strict=True))
+            uncovered = _UNKNOWN if zone in used else nothing
             counts = Counter(
-                min((answers[check] for check in control.checks if check in answers), default=_UNKNOWN)
+                min((answers[check] for check in control.checks if check in answers), default=uncovered)
                 for control in framework.controls
             )
             for rank, verdict in enumerate(STATUSES):

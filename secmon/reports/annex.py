@@ -11,12 +11,12 @@ from secmon.evaluate.model import Text
 from secmon.evidence import evidence_line
 from secmon.notify.text import one_line
 from secmon.reasons import sentence
+from secmon.reports.attestations import attested_rows, open_rows
 from secmon.reports.clauses import GUIDELINE
 from secmon.reports.drawing import NO_DEPARTMENT, NO_NUMBER, NO_ZONE, Bar, Rows, bar
 from secmon.reports.exceptions import dispute_rows, exception_rows
 from secmon.reports.model import (
     CheckState,
-    Clause,
     FailingMachine,
     MachineLine,
     MonthlyReport,
@@ -62,6 +62,10 @@ class Annex(Struct, frozen=True, kw_only=True):
     """Number, check, machines, reason and measure, approver, last day."""
     disputes: Rows
     """The same without approver."""
+    attested: Rows
+    """Question, answer, day, who, until when, clauses."""
+    unattested: Rows
+    """Question, why it counts as unanswered, the last answer, clauses."""
     unverified: bool
     """A clause carries the mark ＊."""
     corrections: Rows
@@ -84,6 +88,7 @@ def annex(report: MonthlyReport, speaker: Speaker) -> Annex:
         zones={zone.zone: speaker.plain(zone.name, NO_ZONE) for zone in report.zones},
     )
     checks = [_check(state, names, speaker) for state in report.checks]
+    attested, unattested = attested_rows(report, GUIDELINE, speaker), open_rows(report, GUIDELINE, speaker)
     return Annex(
         matrices=[
             _matrix(report.zones[first : first + MATRIX_COLUMNS], report, speaker)
@@ -105,7 +110,9 @@ def annex(report: MonthlyReport, speaker: Speaker) -> Annex:
         checks=checks,
         exceptions=exception_rows(report, names.titles, names.zones, speaker),
         disputes=dispute_rows(report, names.titles, names.zones, speaker),
-        unverified=any("＊" in row[-1] for row in checks),
+        attested=attested,
+        unattested=unattested,
+        unverified=any("＊" in row[-1] for row in (*checks, *attested, *unattested)),
         corrections=_corrections(report, names, speaker),
         corrections_note=_corrections_note(report, speaker),
         limits=_limits(report, names, speaker),
@@ -203,7 +210,7 @@ def _step(state: CheckState, names: _Names, speaker: Speaker) -> list[str]:
 
 def _check(state: CheckState, names: _Names, speaker: Speaker) -> list[str]:
     counts = state.machines
-    clauses = [_clause(clause) for clause in state.clauses if clause.framework == GUIDELINE]
+    clauses = [clause.shown for clause in state.clauses if clause.framework == GUIDELINE]
     return [
         names.numbers[state.check],
         names.titles[state.check],
@@ -218,18 +225,19 @@ def _check(state: CheckState, names: _Names, speaker: Speaker) -> list[str]:
     ]
 
 
-def _clause(clause: Clause) -> str:
-    return clause.local_article or f"{clause.control}{'' if clause.verified else '＊'}"
-
-
 def _limits(report: MonthlyReport, names: _Names, speaker: Speaker) -> list[list[str]]:
     rows: list[list[str]] = []
     for state in report.checks:
         for limit in state.limits:
-            each = (f"{names.zones.get(zone, zone)} {value:g}" for zone, value in limit.zones.items())
-            row = [limit.name, f"{limit.default:g}", speaker.say("、", ", ").join(each) or "－"]
+            each = (f"{names.zones.get(zone, zone)} {_number(value)}" for zone, value in limit.zones.items())
+            row = [limit.name, _number(limit.default), speaker.say("、", ", ").join(each) or "－"]
             rows.append([names.numbers[state.check], names.titles[state.check], *row])
     return rows
+
+
+def _number(value: float) -> str:
+    """Every digit of a whole number: bytes are no use as `6.71089e+07`."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 # ── corrections ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from secmon.config import Config
 from secmon.errors import Failure, UsageError
-from secmon.evaluate.frameworks import Framework
-from secmon.evaluate.ruleset import RuleSet
 from secmon.judging import sweep
 from secmon.reports import archive, pdf
 from secmon.reports.archive import Archived
-from secmon.reports.clauses import clauses_of
 from secmon.reports.csv import render_csv
 from secmon.reports.month import Month, month_of, parse_month
 from secmon.reports.monthly import monthly
+from secmon.rulebook import Rules
 from secmon.store.database import Database
 from secmon.store.sightings import record_sightings
 
@@ -35,8 +33,7 @@ def _silent(_: str) -> None:
 def make_monthly(
     database: Database,
     config: Config,
-    rules: RuleSet,
-    frameworks: Sequence[Framework],
+    rules: Rules,
     month: str,
     out_dir: Path,
     now: datetime,
@@ -51,7 +48,7 @@ def make_monthly(
     if wanted > month_of(now, config.tz):
         raise UsageError(f"month: {month} lies in the future; the newest report is of {month_of(now, config.tz)}")
     progress(f"reading the history of {month}")
-    archived = obtain(database, config, rules, frameworks, wanted, now)
+    archived = obtain(database, config, rules, wanted, now)
     progress("drawing the pages")
     spoken = config.office.language
     files = {
@@ -66,8 +63,7 @@ def make_monthly(
 def obtain(
     database: Database,
     config: Config,
-    rules: RuleSet,
-    frameworks: Sequence[Framework],
+    rules: Rules,
     month: Month,
     now: datetime,
 ) -> Archived:
@@ -79,10 +75,9 @@ def obtain(
     over = now >= month.ends(config.tz)
     closed_at = max(month.ends(config.tz), now - SETTLING) if over else now
     collector_id, _ = database.identity(now)
-    sweep(database, rules, config, closed_at)  # where the collector stood still, nothing had aged meanwhile
+    sweep(database, rules.checks, config, closed_at)  # where the collector stood still, nothing had aged meanwhile
     with database.write() as connection:
         record_sightings(connection, closed_at)
-    clauses = clauses_of(frameworks, rules.checks)
     with database.read() as connection:
         report = monthly(
             connection,
@@ -90,7 +85,6 @@ def obtain(
             closed_at=closed_at,
             config=config,
             rules=rules,
-            clauses=clauses,
             collector_id=collector_id,
         )
     if not over:

@@ -19,6 +19,7 @@ _JA = (
     "前月比は、前月末時点の状態を現在わかっているデータで数え直した値との差です。",
     "締切の後に届いたデータは、この報告書を書き換えません。翌月の報告書に訂正として記載します。",
     "サポート終了日は、有償の延長サポートを含みません。",
+    "人による確認は、回答した職員の言葉を記録したものです。点検の結果と割合には含めません。",
 )
 _EN = (
     "A program on each machine reads settings and patch level and reports them, signed. The collector judges; "
@@ -34,6 +35,7 @@ _EN = (
     "Changes compare with the end of the month before, counted anew from what is known today.",
     "What arrives after the closing does not rewrite this report; it stands in the next one as a correction.",
     "End-of-support dates do not include paid extensions.",
+    "What people attest by hand is their word; it is in none of the results and shares.",
 )
 
 

@@ -7,12 +7,13 @@ belong to the denominator, `not_applicable` does not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
+from secmon.attestations.model import Answer, State
 from secmon.evaluate.model import Severity, Standing, Text
 
 FORMAT = "secmon.monthly.v1"
@@ -106,6 +107,11 @@ class Clause(Struct, frozen=True, kw_only=True):
     verified: bool
     """False: the number has not been compared with the text of the framework yet."""
 
+    @property
+    def shown(self) -> str:
+        """As paper names it: the office's own number, else the framework's, marked where nobody compared it."""
+        return self.local_article or f"{self.control}{'' if self.verified else '＊'}"
+
 
 class LimitState(Struct, frozen=True, kw_only=True):
     name: str
@@ -171,6 +177,28 @@ class ExceptionLine(Struct, frozen=True, kw_only=True):
     """Machines on which it covers something."""
     problems: int
     """Failing items that it covers."""
+
+
+class AttestationLine(Struct, frozen=True, kw_only=True):
+    """A question that no machine can answer, with its last answer up to the moment described."""
+
+    question: str
+    title: Text
+    asked: str
+    """Its words when it was answered; this and all that follows but the clauses is empty where nobody ever answered."""
+    state: State
+    answer: Answer | None = None
+    attested_on: date | None = None
+    """Local days, both."""
+    due_on: date | None = None
+    """The last day on which it holds."""
+    post: str = ""
+    name: str = ""
+    """Of the person, as the office writes it."""
+    evidence: str = ""
+    number: str = ""
+    clauses: tuple[Clause, ...] = ()
+    """Controls that rest on it."""
 
 
 class FailingMachine(Struct, frozen=True, kw_only=True):
@@ -288,5 +316,7 @@ class MonthlyReport(Struct, frozen=True, kw_only=True):
     """None: no report of the month before was archived."""
     exceptions: tuple[ExceptionLine, ...] = ()
     """Exceptions and then disputes, the earliest end first."""
+    attestations: tuple[AttestationLine, ...] = ()
+    """In the order of the rules; none in reports that were made before there were any."""
     rulesets: tuple[str, ...]
     """Versions of the rules that the answers rest on."""

@@ -15,6 +15,8 @@ from secmon.evaluate.areas import AREAS
 from secmon.evaluate.model import SEVERITIES, STANDINGS, Severity, Standing, Text
 from secmon.evaluate.ruleset import RuleSet
 from secmon.reports import archive, snapshot
+from secmon.reports.attestations import attestation_lines
+from secmon.reports.clauses import clauses_of
 from secmon.reports.decisions import wanted
 from secmon.reports.exceptions import register_lines
 from secmon.reports.lifecycle import outlook
@@ -40,6 +42,7 @@ from secmon.reports.model import (
 )
 from secmon.reports.month import Month
 from secmon.reports.snapshot import Moment, Snapshot
+from secmon.rulebook import Rules
 
 CORRECTION_LINES = 200
 TREND_MONTHS = 6
@@ -73,8 +76,7 @@ def monthly(
     month: Month,
     closed_at: datetime,
     config: Config,
-    rules: RuleSet,
-    clauses: Mapping[str, tuple[Clause, ...]],
+    rules: Rules,
     collector_id: UUID,
 ) -> MonthlyReport:
     """Tell the month as it was known at `closed_at`. A month that is not over then is told up to that moment."""
@@ -83,8 +85,8 @@ def monthly(
     moment = Moment(at=min(last, closed_at), known_at=closed_at)
     before = Moment(at=month.begins(tz) - _INSTANT, known_at=closed_at)
     now_, then = snapshot.take(connection, config, moment), snapshot.take(connection, config, before)
-    catalogue = Catalogue(rules=rules, clauses=clauses)
-    checks = now_.checks or (frozenset(rules.checks) if now_.machines else frozenset())
+    catalogue = Catalogue(rules=rules.checks, clauses=clauses_of(rules.frameworks, rules.checks.checks))
+    checks = now_.checks or (frozenset(rules.checks.checks) if now_.machines else frozenset())
     failing = _failing(now_, catalogue, snapshot.known_findings(connection, moment))
     next_month_ends = month.plus(2).begins(tz) - _INSTANT
     return MonthlyReport(
@@ -102,7 +104,7 @@ def monthly(
         decisions=wanted(failing, now_.machines.values(), moment.at, next_month_ends),
         movement=_movement(connection, month.begins(tz), moment),
         trend=_trend(connection, month, config, moment),
-        support=outlook(connection, rules.lifecycle, now_.machines.keys(), moment),
+        support=outlook(connection, rules.checks.lifecycle, now_.machines.keys(), moment),
         failing=failing,
         unknown=_unknown(now_, checks),
         absent=tuple(
@@ -113,7 +115,8 @@ def monthly(
         checks=_checks(now_, then, catalogue, checks),
         corrections=_corrections(connection, config, month.plus(-1), before, then),
         exceptions=register_lines(connection, now_, moment),
-        rulesets=now_.rulesets or (rules.version,),
+        attestations=attestation_lines(connection, rules, moment, tz),
+        rulesets=now_.rulesets or (rules.checks.version,),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from secmon.evaluate.model import Language, Text
@@ -31,10 +31,13 @@ class Speaker:
 
     def short_day(self, instant: datetime | None) -> str:
         """For columns of dates: `8.11.30` under a heading that says 令和, as registers are kept."""
-        if instant is None:
+        return self.short_date(instant.astimezone(self.tz).date() if instant else None)
+
+    def short_date(self, day: date | None) -> str:
+        """The same of a day that is one of the office's calendar already."""
+        if day is None:
             return "－"
-        local = instant.astimezone(self.tz)
-        return self.say(f"R{local.year - 2018}.{local.month}.{local.day}", f"{local:%Y-%m-%d}")
+        return self.say(f"R{day.year - 2018}.{day.month}.{day.day}", day.isoformat())
 
     def iso_day(self, instant: datetime | None) -> str:
         """For files that programs and spreadsheets read."""

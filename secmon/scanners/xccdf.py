@@ -7,7 +7,7 @@ document type is refused, and with it every entity; size, depth, names and texts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 from xml.parsers import expat
 
@@ -21,6 +21,8 @@ MAX_DEPTH: Final = 100
 MAX_RULES: Final = 20_000
 MAX_TEXT_CHARS: Final = 500
 MAX_NAME_CHARS: Final = 255
+MAX_NAMES: Final = 20
+"""Of a machine; a scanner gives two or three."""
 STATUSES: Final[Mapping[str, Status]] = {
     "pass": "pass",
     "fixed": "pass",
@@ -32,6 +34,8 @@ STATUSES: Final[Mapping[str, Status]] = {
 }
 """`notselected` and `informational` are no answers and left out."""
 _NO_ANSWERS: Final = ("notselected", "informational")
+_WORST_FIRST: Final[tuple[Status, ...]] = ("fail", "unknown", "pass", "not_applicable")
+"""Of a rule that was looked at several times, once for each place: one of them fails, the rule fails."""
 _XCCDF: Final = ("http://checklists.nist.gov/xccdf/1.2", "http://checklists.nist.gov/xccdf/1.1")
 _HOST_FACTS: Final = ("urn:xccdf:fact:asset:identifier:host_name", "urn:xccdf:fact:asset:identifier:fqdn")
 
@@ -55,9 +59,9 @@ class XccdfError(UsageError):
     """A file that is no result, or may not be read."""
 
 
-def read_report(data: bytes) -> ScannerReport:
-    """The one result in the file. Raises XccdfError."""
-    reader = _Reader()
+def read_report(data: bytes, tz: tzinfo = UTC) -> ScannerReport:
+    """The one result in the file; `tz` is where a time lies that names no zone. Raises XccdfError."""
+    reader = _Reader(tz)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reader.doctype
@@ -74,7 +78,8 @@ def read_report(data: bytes) -> ScannerReport:
 class _Reader:
     """Follows the file once, and remembers the little that is looked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, tz: tzinfo) -> None:
+        self.tz = tz
         self.path: list[str] = []
         self.collected: list[str] | None = None
         self.length = 0
@@ -99,7 +104,7 @@ class _Reader:
             self.reports += 1
             if self.reports > 1:
                 raise XccdfError("results of more than one run; a file holds one")
-            self.ended_at = _instant(attributes.get("end-time", ""))
+            self.ended_at = _instant(attributes.get("end-time", ""), self.tz)
         elif element == "Rule":
             self.rules.append(_name(attributes.get("id", "")))
         elif element == "rule-result":
@@ -140,7 +145,12 @@ class _Reader:
         elif element == "title" and self.rules and len(self.titles) < MAX_RULES:
             self.titles.setdefault(self.rules[-1], text)
         elif text and (element == "target" or (element == "fact" and self.fact in _HOST_FACTS)):
-            self.names[text[:MAX_NAME_CHARS]] = None
+            self._name(text[:MAX_NAME_CHARS])
+
+    def _name(self, name: str) -> None:
+        """What every machine calls itself names none."""
+        if len(self.names) < MAX_NAMES and name.casefold().partition(".")[0] != "localhost":
+            self.names[name] = None
 
     def _result(self, said: str) -> None:
         rule = _name(self.rule_result.get("idref", ""))
@@ -148,8 +158,11 @@ class _Reader:
             return
         if said not in STATUSES:
             raise XccdfError(f"rule {rule}: {said!r} is no result of XCCDF")
-        if len(self.results) >= MAX_RULES:
+        before = self.results.get(rule)
+        if before is None and len(self.results) >= MAX_RULES:
             raise XccdfError(f"more than {MAX_RULES} results")
+        if before is not None and _WORST_FIRST.index(before.status) <= _WORST_FIRST.index(STATUSES[said]):
+            return
         severity = self.rule_result.get("severity", "")
         self.results[rule] = ScannerResult(
             rule=rule,
@@ -163,6 +176,8 @@ class _Reader:
             raise XccdfError("no XCCDF test result in this file")
         if self.ended_at is None:
             raise XccdfError("the result does not say when the run ended")
+        if not self.results:
+            raise XccdfError("no rule has a result; a run that looked at nothing ends nothing")
         return ScannerReport(
             names=tuple(self.names),
             ended_at=self.ended_at,
@@ -190,10 +205,10 @@ def _line(text: str) -> str:
     return "".join(sign for sign in shown if sign.isprintable())
 
 
-def _instant(text: str) -> datetime | None:
-    """XCCDF lets the zone be left out; then it is taken for UTC."""
+def _instant(text: str, tz: tzinfo) -> datetime | None:
+    """XCCDF lets the zone be left out, and older scanners do: they write what the machine's clock shows."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=tz).astimezone(UTC)

@@ -262,6 +262,16 @@ scanner_results = Table(  # what another scanner said of a machine, rule by rule
           sqlite_where=sa.text("observed_to IS NULL"), postgresql_where=sa.text("observed_to IS NULL")),
 )  # fmt: skip
 
+scanner_runs = Table(  # when another scanner looked at a machine, whether anything changed or not
+    "scanner_runs",
+    metadata,
+    _host_id(),
+    Column("scanner", String(64), primary_key=True),
+    Column("ended_at", Instant, primary_key=True),
+    Column("recorded_at", Instant, nullable=False),
+    Column("results", Integer, nullable=False),
+)
+
 # ── facts and judgement ───────────────────────────────────────────────────────────────────────────────────────────────
 
 section_versions = Table(

@@ -27,6 +27,7 @@ class Terminal:
         self.now = NOW
         self._file = file
         self._capsys = capsys
+        self._text = ""
         self.said = self.complaint = ""
 
     def __call__(self, *words: str) -> int:
@@ -34,6 +35,11 @@ class Terminal:
             cli.main([*words, "--config", str(self._file)])
         self.said, self.complaint = self._capsys.readouterr()
         return int(ended.value.code or 0)
+
+    def settings(self, more: str) -> None:
+        """Put these in place of those that were put before."""
+        self._text = self._text or self._file.read_text(encoding="utf-8")
+        self._file.write_text(self._text + more, encoding="utf-8")
 
     def json(self, *words: str) -> Any:
         assert self(*words, "--json") == 0, self.complaint
@@ -53,6 +59,16 @@ controls:
 """
 
 
+THREATS = """
+id: ipa
+title: {ja: 脅威, en: Threats}
+verified: false
+threats:
+  - {id: "1", title: {ja: 改ざん, en: Forgery}, areas: [time], attested: [training, backup]}
+  - {id: "2", title: {ja: 停電, en: Darkness}}
+"""
+
+
 @pytest.fixture(scope="session")
 def few_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All questions, and of the rest little, so that a command is quick."""
@@ -60,6 +76,8 @@ def few_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(rules_dir() / "attestations", folder / "attestations")
     shutil.copytree(rules_dir() / "checks" / "time", folder / "checks" / "time")
     shutil.copytree(rules_dir() / "alerts", folder / "alerts")
+    (folder / "threats").mkdir()
+    (folder / "threats" / "t.yaml").write_text(THREATS, encoding="utf-8")
     (folder / "frameworks").mkdir()
     (folder / "frameworks" / "soumu-guideline.yaml").write_text(GUIDELINE, encoding="utf-8")
     return folder

@@ -165,6 +165,28 @@ def test_the_framework_tells_of_each_control_what_covers_it(terminal: Terminal) 
     assert "    by hand alone: 1 overdue, 1 not attested" in terminal.said
 
 
+def test_it_tells_what_bears_on_a_threat(terminal: Terminal) -> None:
+    host = terminal.office.add_host("PC-1")
+    clock = facts.TimeSync(client="none", running=False)
+    terminal.office.report(host, linux(time_sync=clock), NOW)
+    terminal(*ADD)
+
+    terminal("framework", "threats")
+    assert terminal.said.splitlines() == [
+        "ipa  脅威 [順位と名称は公表資料と未照合]",
+        "  1 改ざん  点検 2件：要対応 1件・対象外 1件  人が確認：職員研修 できている  人が確認：バックアップ 未確認",
+        "  2 停電  当てはまる点検なし",
+        "関係する点検と人の確認を挙げたものです。すべて適合でも、脅威がなくなるわけではありません。",
+    ]
+    terminal("framework", "threats", "1", "--lang", "en")
+    assert "    time.synchronized  The clock is kept right  fail 1\n" in terminal.said
+    assert "2 Darkness" not in terminal.said
+    (told,) = terminal.json("framework", "threats", "1")
+    assert [(each["id"], each["means"]) for each in told["threats"]] == [("1", "checks")]
+    assert terminal("framework", "threats", "11") == 2
+    assert terminal.complaint == "secmon: there is no threat '11'; there are 1, 2\n"
+
+
 def test_an_answer_of_no_or_partly_is_told_as_such(terminal: Terminal) -> None:
     terminal("attest", "add", "training", "--answer", "partly", *WHO)
     terminal("attest", "add", "audit", "--answer", "no", *WHO)
@@ -174,3 +196,14 @@ def test_an_answer_of_no_or_partly_is_told_as_such(terminal: Terminal) -> None:
     assert [each["means"] for each in told["controls"]] == ["hand", "checks", "hand", "none"]
     (training,) = told["controls"][0]["attested"]
     assert (training["answer"], training["state"], training["due_on"]) == ("partly", "held", "2027-03-31")
+
+
+def test_the_settings_name_the_articles_of_the_office(terminal: Terminal) -> None:
+    terminal.settings('[articles.soumu-guideline]\n"9.1" = "第40条第2項"\n')
+    terminal("framework", "show", "soumu-guideline")
+    assert "  9.1 監査 [第40条第2項]" in terminal.said
+    assert "  5.2 研修 [第9条]" in terminal.said, "what the rules say stays where the settings say nothing"
+
+    terminal.settings('[articles.soumu-guideline]\n"9.8" = "第41条"\n')
+    assert terminal("framework", "show") == 2
+    assert "[articles.soumu-guideline]:1: there is no control '9.8'" in terminal.complaint

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from secmon.evaluate.frameworks import load_frameworks
+from secmon.evaluate.frameworks import load_frameworks, with_articles
 from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
 
 Write = Callable[..., Path]
@@ -80,4 +80,29 @@ def test_what_is_not_there_or_stands_twice_is_a_mistake_with_its_line(write_chec
         "rules/frameworks/f.yaml:7: there is no question 'luck'",
         "rules/frameworks/f.yaml:8: checks must be text",
         "rules/frameworks/f.yaml:8: the control '1' stands here twice",
+    ]
+
+
+def test_an_office_gives_controls_the_numbers_of_its_own_rules(rules: RuleSet, rules_folder: Path) -> None:
+    shipped = load_frameworks(rules_folder, rules)
+    guideline = next(each for each in shipped if each.id == "soumu-guideline")
+    check = guideline.controls[2].checks[0]
+    assert not any(each.local_article for each in guideline.controls_of(check)), "as the shipped rules have it"
+
+    named = {
+        each.id: each for each in with_articles(shipped, {"soumu-guideline": {"3(1)": "第12条", "6.1(2)": "第20条"}})
+    }
+    articles = {each.id: each.local_article for each in named["soumu-guideline"].controls if each.local_article}
+    assert articles == {"3(1)": "第12条", "6.1(2)": "第20条"}
+    assert "第12条" in [each.local_article for each in named["soumu-guideline"].controls_of(check)]
+    assert named["nist-csf"] == next(each for each in shipped if each.id == "nist-csf")
+
+
+def test_an_article_of_a_control_that_is_not_there_is_a_mistake(rules: RuleSet, rules_folder: Path) -> None:
+    with pytest.raises(RulesError) as caught:
+        with_articles(load_frameworks(rules_folder, rules), {"soumu-guideline": {"6.1(99)": "1"}, "iso": {"5.1": "2"}})
+
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        "[articles.iso]:1: there is no control '5.1'",
+        "[articles.soumu-guideline]:1: there is no control '6.1(99)'",
     ]

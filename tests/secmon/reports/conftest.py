@@ -117,8 +117,7 @@ class Town(Office):
         )
 
     def archived(self, month: str, now: datetime) -> Archived:
-        rules = self.rulebook.rules
-        return obtain(self.database, self.config, rules.checks, rules.frameworks, parse_month(month), now)
+        return obtain(self.database, self.config, self.rulebook.rules, parse_month(month), now)
 
     def monthly(self, month: str, now: datetime) -> MonthlyReport:
         return self.archived(month, now).report

@@ -30,8 +30,7 @@ CLOSING = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def make(town: Town, month: str, folder: Path, now: datetime, config: Config | None = None) -> list[Path]:
-    rules = town.rulebook.rules
-    return make_monthly(town.database, config or town.config, rules.checks, rules.frameworks, month, folder, now)
+    return make_monthly(town.database, config or town.config, town.rulebook.rules, month, folder, now)
 
 
 def text_of(page: bytes, tmp_path: Path, *options: str) -> str:

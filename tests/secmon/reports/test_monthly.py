@@ -44,8 +44,7 @@ def recompute(town: Town, month: str, closed_at: datetime) -> MonthlyReport:
             month=parse_month(month),
             closed_at=closed_at,
             config=town.config,
-            rules=town.rules,
-            clauses={},
+            rules=town.rulebook.rules,
             collector_id=town.collector_id,
         )
 

@@ -4,7 +4,7 @@ no real one has been read yet."""
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
         (b"<a/>", "no XCCDF test result"),
         (arf(("r1", "maybe")), "rule r1: 'maybe' is no result"),
         (arf(("", "pass")), "a rule without a name"),
+        (arf(("r1", "notselected")), "no rule has a result"),
         (arf(end="yesterday"), "does not say when the run ended"),
         (arf(inner="<x:deep>" * 101), "nested deeper than 100"),
         (arf(inner='<x:TestResult end-time="2026-11-20T00:00:00Z"/>'), "more than one run"),
@@ -96,6 +97,29 @@ def test_it_answers_whatever_happened_to_a_file(damage: bytes, at: int) -> None:
         read_report(bytes(data))
     except XccdfError as error:
         assert str(error)  # noqa: PT017
+
+
+def test_a_rule_that_was_looked_at_in_several_places_is_as_bad_as_the_worst_of_them() -> None:
+    twice = arf(
+        ("r1", "fail"), ("r1", "pass"), ("r2", "pass"), ("r2", "error"), ("r3", "pass"), ("r3", "notapplicable")
+    )
+
+    assert {each.rule: each.said for each in read_report(twice).results} == {"r1": "fail", "r2": "error", "r3": "pass"}
+
+
+def test_a_time_without_a_zone_is_what_the_clock_of_the_office_shows() -> None:
+    japan = timezone(timedelta(hours=9))
+
+    assert read_report(arf(("r1", "pass"), end="2026-11-20T12:00:00"), japan).ended_at == NOW
+    assert read_report(arf(("r1", "pass"), end="2026-11-20T03:00:00Z"), japan).ended_at == NOW
+
+
+def test_it_takes_no_name_that_every_machine_has_and_no_end_of_names() -> None:
+    many = "".join(f"<x:target>pc-{number}</x:target>" for number in range(100))
+    report = read_report(arf(("r1", "pass"), inner=f"<x:target>localhost.localdomain</x:target>{many}"))
+
+    assert "localhost.localdomain" not in report.names
+    assert len(report.names) == xccdf.MAX_NAMES
 
 
 def report(at: datetime, **said: str) -> ScannerReport:
@@ -135,14 +159,27 @@ def test_it_keeps_what_a_scanner_said_from_when_to_when(office: Office) -> None:
         take(office, web, report(NOW, r1="fail"))
 
 
+def test_a_newer_run_that_changed_nothing_is_newer_all_the_same(office: Office) -> None:
+    web = office.add_host("web-01")
+    take(office, web, report(NOW, r1="fail"))
+    take(office, web, report(NOW + timedelta(days=7), r1="fail"))
+
+    with pytest.raises(Failure, match="a newer result of openscap is there already, of 2026-11-27"):
+        take(office, web, report(NOW + timedelta(days=3), r1="pass"))
+    assert intervals(office) == [("r1", "fail", NOW, None)]
+    assert take(office, web, report(NOW + timedelta(days=7), r1="fail")) == (1, 0), "the same run again"
+
+
 def test_it_finds_the_machine_only_where_the_name_is_that_of_one(office: Office) -> None:
     web = office.add_host("WEB-01")
     office.add_host("db-01")
+    office.add_host("10")
 
     with office.database.read() as connection:
-        found = [find_scanned(connection, names) for names in (["web-01.town.local"], ["web-01", "db-01"], ["x"], [])]
+        asked: tuple[list[str], ...] = (["web-01.town.local"], ["web-01", "db-01"], ["x"], [], ["10.1.2.3"])
+        found = [find_scanned(connection, names) for names in asked]
 
-    assert found == [web, None, None, None]
+    assert found == [web, None, None, None, None], "10 is no name of 10.1.2.3"
 
 
 def test_it_takes_a_file_in_and_exports_it_with_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the office attested by hand."""
+"""What the office attested by hand, and when other scanners ran."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,4 +29,14 @@ def upgrade() -> None:
         sa.Column("withdrawn_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("attestation_id", name=op.f("pk_attestations")),
         sa.UniqueConstraint("number", name=op.f("uq_attestations_number")),
+    )
+    op.create_table(
+        "scanner_runs",
+        sa.Column("host_id", sa.Uuid(), nullable=False),
+        sa.Column("scanner", sa.String(length=64), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=False),
+        sa.Column("recorded_at", Instant(), nullable=False),
+        sa.Column("results", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["host_id"], ["hosts.host_id"], name=op.f("fk_scanner_runs_host_id")),
+        sa.PrimaryKeyConstraint("host_id", "scanner", "ended_at", name=op.f("pk_scanner_runs")),
     )
