@@ -99,6 +99,11 @@ class Retention(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Superseded section versions."""
 
 
+class Ledger(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    grace_days: Positive = 14
+    """A machine that was entered into the asset ledger has this long to report for the first time."""
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_dir: str = "data"
     office: Office = Office()
@@ -107,6 +112,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database: DatabaseSection = DatabaseSection()
     zones: tuple[Zone, ...] = ()
     mail: Mail = Mail()
+    ledger: Ledger = Ledger()
     rules: Rules = Rules()
     retention: Retention = Retention()
 

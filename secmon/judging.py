@@ -25,7 +25,7 @@ from secmon.evaluate.sections import read_sections
 from secmon.store import results
 from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
-from secmon.store.ledger import apply_due, due_hosts
+from secmon.store.ledger import LEDGER, apply_due, due_hosts, ledger_standing, misjudged
 from secmon.store.schema import contacts, hosts, rulesets, section_versions, transitions
 from secmon.store.schema import results as results_table
 from secmon.store.settling import settle_host
@@ -90,6 +90,9 @@ def load_machine(connection: Connection, config: Config, host_id: uuid.UUID) -> 
     stored = {row.section: (row.status, row.reason, row.data) for row in rows}
     observed_at = connection.execute(sa.select(contacts.c.observed_at).where(contacts.c.host_id == host_id)).scalar()
     attributes = attributes_of(connection, [host_id]).get(host_id, {})
+    standing = ledger_standing(connection, host_id)
+    if standing is not None:
+        attributes = {**attributes, LEDGER: standing}
     zone = attributes.get("zone")
     return Machine(
         sections=read_sections(stored),
@@ -214,6 +217,18 @@ def apply_planned(database: Database, rules: RuleSet, config: Config, now: datet
                     occasion = Occasion(cause="attributes", at=now, recorded_at=now)
                     _guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
     return changed
+
+
+def judge_by_ledger(database: Database, rules: RuleSet, config: Config, now: datetime) -> int:
+    """After the ledger changed: machines that came to stand in it or no longer do; how many were judged."""
+    with database.read() as connection:
+        due = misjudged(connection)
+    occasion = Occasion(cause="attributes", at=now, recorded_at=now, checks=rules.factless)
+    for start in range(0, len(due), SWEEP_BATCH):
+        with database.write() as connection:
+            for host_id in due[start : start + SWEEP_BATCH]:
+                _guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
+    return len(due)
 
 
 def _guarded(connection: Connection, host_id: uuid.UUID, work: Callable[[], object]) -> None:

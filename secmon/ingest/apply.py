@@ -21,6 +21,7 @@ from secmon.ingest.admission import Admitted, Refused
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
+from secmon.store import gaps
 from secmon.store.bulk import execute_many
 from secmon.store.schema import agent_keys, agents, contacts, host_agents, hosts
 from secmon_agent import wire
@@ -288,6 +289,7 @@ def _contact(
         values["agent_version"] = legible(admitted.report.agent_version)
     if host.stream is None:
         connection.execute(sa.insert(contacts).values(host_id=host.host_id, **values))
+        gaps.heard(connection, host.host_id, observed_at, admitted.received_at)
     else:
         connection.execute(sa.update(contacts).where(contacts.c.host_id == host.host_id).values(**values))
 

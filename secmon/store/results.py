@@ -29,7 +29,8 @@ decode_items = msgspec.json.Decoder(tuple[Item, ...]).decode
 class Judged(Struct, frozen=True, kw_only=True):
     """The circumstances under which verdicts are recorded."""
 
-    host_id: uuid.UUID
+    host_id: uuid.UUID | None
+    """None: of a row of the ledger that no machine stands for."""
     revision: int
     """Orders this host's rows; one higher than whatever was recorded before."""
     cause: Cause
