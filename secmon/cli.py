@@ -269,6 +269,7 @@ def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     import_.add_argument("file", metavar="FILE")
     import_.add_argument("--map", metavar="FILE", help="what the columns and zones are called (TOML)")
     import_.add_argument("--effective", metavar="DATE", help="attributes hold from this day on (default: today)")
+    import_.add_argument("--complete", action="store_true", help="it is the whole ledger: rows it lacks are taken off")
     import_.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     import_.set_defaults(handler="ledger.ledger_import")
     planned = ledger.add_parser("planned", parents=[shared], help="what will hold from a day to come")

@@ -103,6 +103,11 @@ class Retention(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Superseded section versions."""
 
 
+class Ledger(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    grace_days: Positive = 14
+    """A machine that was entered into the asset ledger has this long to report for the first time."""
+
+
 class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_dir: str = "data"
     office: Office = Office()
@@ -111,6 +116,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database: DatabaseSection = DatabaseSection()
     zones: tuple[Zone, ...] = ()
     mail: Mail = Mail()
+    ledger: Ledger = Ledger()
     rules: Rules = Rules()
     articles: Mapping[str, Mapping[str, Article]] = {}
     """By framework and control: the number in the office's own rules, `第12条第3項`."""

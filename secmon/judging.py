@@ -28,7 +28,7 @@ from secmon.store import results, rulesets
 from secmon.store.bulk import execute_many, plain, plain_ids
 from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
-from secmon.store.ledger import apply_due, due_hosts
+from secmon.store.ledger import LEDGER, apply_due, due_hosts, ledger_standings, misjudged
 from secmon.store.schema import contacts, hosts, section_versions, transitions
 from secmon.store.settling import settle_judged
 
@@ -142,6 +142,8 @@ def load_machines(
     seen = sa.select(contacts.c.host_id, contacts.c.observed_at).where(contacts.c.host_id.in_(ids))
     observed_at = {row.host_id: row.observed_at for row in connection.execute(seen)}
     attributes = attributes_of(connection, ids)
+    for host_id, standing in ledger_standings(connection, ids).items():
+        attributes[host_id] = {**attributes.get(host_id, {}), LEDGER: standing}
     return {
         host_id: _machine(config, stored[host_id], observed_at.get(host_id), attributes.get(host_id, {}))
         for host_id in ids
@@ -246,6 +248,18 @@ def apply_planned(database: Database, rules: RuleSet, config: Config, now: datet
                     occasion = Occasion(cause="attributes", at=now, recorded_at=now)
                     guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
     return changed
+
+
+def judge_by_ledger(database: Database, rules: RuleSet, config: Config, now: datetime) -> int:
+    """After the ledger changed: machines that came to stand in it or no longer do; how many were judged."""
+    with database.read() as connection:
+        due = misjudged(connection)
+    occasion = Occasion(cause="attributes", at=now, recorded_at=now, checks=rules.factless)
+    for start in range(0, len(due), SWEEP_BATCH):
+        with database.write() as connection:
+            for host_id in due[start : start + SWEEP_BATCH]:
+                guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
+    return len(due)
 
 
 def guarded(connection: Connection, host_id: uuid.UUID, work: Callable[[], object]) -> None:

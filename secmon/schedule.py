@@ -23,6 +23,7 @@ from secmon.config import Config
 from secmon.exceptions import reminders
 from secmon.exceptions.model import Record
 from secmon.japanese import next_working_day
+from secmon.ledger.gaps import described
 from secmon.notify.queue import enqueue
 from secmon.reports.command import obtain
 from secmon.reports.letter import letter
@@ -30,9 +31,10 @@ from secmon.reports.month import month_of, parse_month
 from secmon.rulebook import Rulebook
 from secmon.store import exceptions, jobs, life
 from secmon.store.database import Database
-from secmon.store.exceptions import is_covered
+from secmon.store.exceptions import count_covered
+from secmon.store.gaps import settle_gaps
 from secmon.store.retention import expire, purge
-from secmon.store.schema import collectors, findings, hosts
+from secmon.store.schema import collectors, hosts
 from secmon.store.settling import settle
 from secmon.store.sightings import record_sightings
 
@@ -149,6 +151,12 @@ def _report(turn: Turn) -> str:
         return turn.finish(connection, f"{len(sent)} mails")
 
 
+def _ledger(turn: Turn) -> str:
+    with turn.claim() as connection:
+        opened, resolved = settle_gaps(connection, turn.now, turn.config.ledger.grace_days, "time")
+        return turn.finish(connection, f"{opened} rows of the ledger without a report, {resolved} no longer")
+
+
 def _exceptions(turn: Turn) -> str:
     with turn.claim() as connection:
         return turn.finish(connection, f"{settle(connection, turn.now, 'time')} findings excepted or open again")
@@ -172,21 +180,21 @@ def _reminders(turn: Turn) -> str:
 
 def _line(connection: Connection, record: Record, turn: Turn) -> reminders.Line:
     language = turn.config.office.language
-    check = turn.rules.current.checks.get(record.scope.check)
-    covered = sa.select(sa.func.count()).where(findings.c.exception_id == record.exception_id, is_covered())
+    check = described(turn.rules.current, record.scope.check)
     name = sa.select(hosts.c.name).where(hosts.c.host_id == record.scope.host_id)
     names = {record.scope.host_id: connection.execute(name).scalar_one()} if record.scope.host_id else {}
     return reminders.Line(
         record=record,
         title=check.title.of(language) if check else record.scope.check,
         machines=reminders.machines_of(record.scope, names, turn.config, language),
-        problems=connection.execute(covered).scalar_one(),
+        problems=count_covered(connection).get(record.exception_id, 0),
     )
 
 
 JOBS: tuple[Job, ...] = (
     Job(name="attributes", every="day", at=time(0, 0), missed="newest", work=_attributes),
     Job(name="exceptions", every="day", at=time(0, 1), missed="newest", work=_exceptions),
+    Job(name="ledger", every="day", at=time(0, 2), missed="newest", work=_ledger),
     Job(name="sweep", every="day", at=time(0, 5), missed="newest", work=_sweep),
     Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
     Job(name="reminders", every="day", at=time(8, 30), missed="newest", work=_reminders),

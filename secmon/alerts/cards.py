@@ -6,9 +6,11 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.evaluate.model import SEVERITIES
@@ -16,7 +18,16 @@ from secmon.exceptions.model import COVERED
 from secmon.notify.text import one_line
 from secmon.notify.view import MachineCard
 from secmon.store.exceptions import is_due
-from secmon.store.schema import assets, findings, host_assets, host_attributes, hosts, results, transitions
+from secmon.store.schema import (
+    asset_findings,
+    assets,
+    findings,
+    host_assets,
+    host_attributes,
+    hosts,
+    results,
+    transitions,
+)
 
 Hosts = Collection[uuid.UUID]
 
@@ -53,13 +64,27 @@ def _card(config: Config, name: str, said: Mapping[str, str]) -> MachineCard:
     )
 
 
+def asset_cards(connection: Connection, config: Config, numbers: Collection[str]) -> Mapping[str, MachineCard]:
+    """By asset number: machines that are known from the ledger alone."""
+    rows = connection.execute(sa.select(assets).where(assets.c.asset_number.in_(numbers)))
+    return {row.asset_number: _asset_card(config, row) for row in rows}
+
+
+def _asset_card(config: Config, row: Row[Any]) -> MachineCard:
+    said = {name: one_line(value) for name, value in msgspec.json.decode(row.attributes, type=dict[str, str]).items()}
+    number = one_line(row.asset_number)
+    if not row.name:
+        return _card(config, number, said)
+    return _card(config, row.name, {**said, "asset_number": number})
+
+
 def due_dates(connection: Connection, wanted: Hosts) -> Mapping[uuid.UUID, datetime]:
-    """Due date by finding, of everything unresolved on these machines."""
-    rows = connection.execute(
-        sa.select(findings.c.finding_id, findings.c.due_at).where(
-            findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None)
-        )
+    """Due date by finding, of everything unresolved on these machines and on machines that never reported."""
+    query = sa.select(findings.c.finding_id, findings.c.due_at).where(
+        findings.c.host_id.in_(wanted), findings.c.resolved_at.is_(None)
     )
+    of_assets = sa.select(asset_findings.c.finding_id, asset_findings.c.due_at)
+    rows = connection.execute(query.union_all(of_assets.where(asset_findings.c.resolved_at.is_(None))))
     return {row.finding_id: row.due_at for row in rows}
 
 

@@ -19,6 +19,7 @@ from secmon.evaluate.catalogue import Difference
 from secmon.evaluate.model import Language
 from secmon.evaluate.ruleset import RuleSet
 from secmon.evidence import evidence_line
+from secmon.ledger.gaps import described
 from secmon.notify.text import one_line
 from secmon.notify.view import Affected, Change, Clause, MachineCard, Mail, NewMachine, RulesNews, Topic
 from secmon.rules_news import summary
@@ -42,6 +43,8 @@ class Context(Struct, frozen=True, kw_only=True):
     rules: RuleSet
     clauses: Clauses
     cards: Mapping[uuid.UUID, MachineCard] = {}
+    assets: Mapping[str, MachineCard] = {}
+    """By asset number, of machines that are known from the ledger alone."""
     due: Mapping[uuid.UUID, datetime] = {}
     """By finding."""
     lapsed: Mapping[uuid.UUID, str] = {}
@@ -51,11 +54,12 @@ class Context(Struct, frozen=True, kw_only=True):
     """Between the rules that the drafts tell of and those before."""
 
     def title(self, check_id: str, language: Language) -> str:
-        check = self.rules.checks.get(check_id)
+        check = described(self.rules, check_id)
         return check.title.of(language) if check else check_id
 
-    def card(self, host_id: uuid.UUID | None) -> MachineCard:
-        known = self.cards.get(host_id) if host_id else None
+    def card(self, transition: Transition) -> MachineCard:
+        host_id = transition.host_id
+        known = self.cards.get(host_id) if host_id else self.assets.get(transition.item)
         return known or MachineCard(name="?")
 
 
@@ -74,6 +78,7 @@ def read_context(
         rules=rules,
         clauses=clauses,
         cards=known,
+        assets=cards.asset_cards(connection, config, _asset_numbers(drafts)),
         due=cards.due_dates(connection, of.get("problem", frozenset())),
         lapsed=cards.lapsed_exceptions(connection, _reopened(drafts)),
         newcomers=_newcomers(connection, bare, known, newcomers, languages.get("new_machines", "ja")),
@@ -90,7 +95,7 @@ def compose(draft: Draft, context: Context) -> Mail:
     topics: tuple[Topic, ...] = ()
     newcomers: tuple[NewMachine, ...] = ()
     changes: tuple[Change, ...] = ()
-    ruleset, news = "", None
+    ruleset, news, follows = "", None, True
     if draft.kind == "new_machines":
         newcomers = _worst_first(context, draft.transitions)
     elif draft.kind == "rules":
@@ -99,6 +104,7 @@ def compose(draft: Draft, context: Context) -> Mail:
         news = _news(context.difference, language) if ruleset and context.difference is not None else None
     else:
         topics = _topics(context, draft, language)
+        follows = "resolved" in draft.rule.events
     return Mail(
         kind=draft.kind,
         language=language,
@@ -106,6 +112,7 @@ def compose(draft: Draft, context: Context) -> Mail:
         contact=one_line(office.contact),
         time_zone=context.config.tz,
         topics=topics,
+        follows=follows,
         newcomers=newcomers,
         ruleset=one_line(ruleset),
         news=news,
@@ -123,11 +130,11 @@ def _topics(context: Context, draft: Draft, language: Language) -> tuple[Topic, 
 
 
 def _topic(context: Context, draft: Draft, check_id: str, members: Sequence[Transition], language: Language) -> Topic:
-    by_host: dict[uuid.UUID | None, list[Transition]] = defaultdict(list)
+    by_host: dict[uuid.UUID | str, list[Transition]] = defaultdict(list)
     for transition in members:
-        by_host[transition.host_id].append(transition)
+        by_host[transition.host_id or transition.item].append(transition)
     affected = tuple(_affected(context, draft, of_host, language) for of_host in by_host.values())
-    check = context.rules.checks.get(check_id)
+    check = described(context.rules, check_id)
     if check is None:  # the rules changed since
         return Topic(title=check_id, severity=members[0].severity, affected=affected)
     return Topic(
@@ -144,7 +151,7 @@ def _topic(context: Context, draft: Draft, check_id: str, members: Sequence[Tran
 def _affected(context: Context, draft: Draft, members: Sequence[Transition], language: Language) -> Affected:
     due = [context.due[each.finding_id] for each in members if each.finding_id and each.finding_id in context.due]
     return Affected(
-        machine=context.card(members[0].host_id),
+        machine=context.card(members[0]),
         since=min(each.observed_at for each in members),
         due=min(due, default=None),
         evidence=_evidence(members, language) if draft.kind == "problem" else (),
@@ -165,7 +172,9 @@ def _evidence(members: Sequence[Transition], language: Language) -> tuple[str, .
 
 
 def _line(transition: Transition, language: Language) -> str:
-    """The item, and what was read where that says more."""
+    """The item, and what was read where that says more. The item of an asset stands on its card."""
+    if transition.host_id is None:
+        return ""
     item, evidence = one_line(transition.item, 80), one_line(evidence_line(transition.evidence, language), 160)
     if not item or item in evidence:
         return evidence
@@ -218,6 +227,10 @@ def _hosts(drafts: Iterable[Draft], kind: str) -> frozenset[uuid.UUID]:
     return frozenset(
         each.host_id for draft in drafts if draft.kind == kind for each in draft.transitions if each.host_id is not None
     )
+
+
+def _asset_numbers(drafts: Iterable[Draft]) -> frozenset[str]:
+    return frozenset(each.item for draft in drafts for each in draft.transitions if each.host_id is None and each.item)
 
 
 def _reopened(drafts: Iterable[Draft]) -> frozenset[uuid.UUID]:

@@ -98,6 +98,8 @@ def _drafts(rule: AlertRule, kind: Kind, news: Sequence[Transition], past: Past)
     room = rule.mails_per_hour - past.mails.get((rule.id, kind), 0)
     if not news or room <= 0 or (kind == "rules" and past.rejudging):
         return []
+    if rule.urgency == "morning" and not past.office_hours:
+        return []
     groups: Mapping[str, Sequence[Transition]] = {"all": news}
     if rule.urgency == "immediate" and kind not in ("new_machines", "rules"):
         apart = _groups(news)

@@ -56,7 +56,7 @@ class Dispatcher:
         with self._database.write() as connection:
             take_turn(connection)
             waiting = undecided(connection, self._floor)
-            decision = decide(waiting, alert_rules, read_past(connection, waiting, rules.version, now))
+            decision = decide(waiting, alert_rules, read_past(connection, waiting, rules.version, now, config))
             context = read_context(connection, config, rules, clauses_of(frameworks), decision.drafts)
             decided, written = _record(connection, context, decision, now)
         if decided < len(waiting):

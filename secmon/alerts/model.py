@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, time
 from typing import Literal
 
 from msgspec import Struct
@@ -13,8 +13,10 @@ from secmon.evaluate.model import Language, Text
 
 Kind = Literal["problem", "recovery", "flapping", "new_machines", "rules"]
 """What a mail is about."""
-Urgency = Literal["immediate", "summary"]
+Urgency = Literal["immediate", "summary", "morning"]
 
+MORNING = time(8, 30)
+"""At the office: what is no emergency waits until then."""
 FLAPPING_CHANGES = 6
 """More changes than this of the same check and item on one machine within 24 h, and each of them is no longer news."""
 
@@ -36,8 +38,11 @@ class AlertRule(Struct, frozen=True, kw_only=True):
     """Empty: any, also none."""
     zones: tuple[str, ...] = ()
     """Empty: every zone, also none."""
+    checks: tuple[str, ...] = ()
+    """Empty: every check."""
     urgency: Urgency
-    """`immediate`: a mail for each check (or machine) that changed; `summary`: one mail for all that changed."""
+    """`immediate`: a mail for each check (or machine) that changed; `summary`: one mail for all that changed;
+    `morning`: the same, but not before MORNING of a working day."""
     mails_per_hour: int
     """Mails of one kind within an hour; what exceeds it waits and is then told in one mail."""
     recipients: tuple[str, ...] = ()
@@ -54,6 +59,7 @@ class AlertRule(Struct, frozen=True, kw_only=True):
             and transition.cause in self.causes
             and (not self.severities or transition.severity in self.severities)
             and (not self.zones or transition.zone in self.zones)
+            and (not self.checks or transition.check_id in self.checks)
         )
 
 
@@ -62,6 +68,7 @@ class Transition(Struct, frozen=True, kw_only=True):
 
     transition_id: int
     host_id: uuid.UUID | None
+    """None: of the whole collector, or of a row of the ledger; then `item` is its asset number."""
     event: str
     cause: str
     check_id: str = ""
@@ -98,6 +105,8 @@ class Past(Struct, frozen=True, kw_only=True):
     """Mails within the last hour by rule and kind."""
     covered: frozenset[uuid.UUID] = frozenset()
     """Findings that are excepted or disputed now: nobody is alarmed about them."""
+    office_hours: bool = True
+    """It is a working day, and MORNING is over."""
     rejudging: bool = False
     """Machines are being judged by new rules; what that changes is told when it is complete."""
 

@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.alerts.decide import OPENINGS
-from secmon.alerts.model import FLAPPING_CHANGES, Kind, Past, Place, Transition
+from secmon.alerts.model import FLAPPING_CHANGES, MORNING, Kind, Past, Place, Transition
+from secmon.config import Config
 from secmon.exceptions.model import COVERED
+from secmon.japanese import is_working_day
 from secmon.store.exceptions import is_covered, is_due
-from secmon.store.schema import deliveries, dispatches, findings, transitions
+from secmon.store.schema import asset_findings, deliveries, dispatches, findings, transitions
 from secmon.store.schema import hosts as hosts_table
 
 CLAIM_LIMIT = 20_000
@@ -44,7 +46,9 @@ def newest(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.max(transitions.c.transition_id))).scalar() or 0)
 
 
-def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: str, now: datetime) -> Past:
+def read_past(
+    connection: Connection, waiting: Sequence[Transition], ruleset: str, now: datetime, config: Config
+) -> Past:
     """What was told before, as far as these transitions are concerned. `ruleset` is the version in force."""
     concerned = [transition for transition in waiting if transition.cause in _ONE_BY_ONE]
     hosts = {transition.host_id for transition in concerned if transition.host_id is not None}
@@ -58,6 +62,7 @@ def read_past(connection: Connection, waiting: Sequence[Transition], ruleset: st
         flapping_told=_flapping_told(connection, hosts, now),
         mails=_mails(connection, now),
         covered=_covered(connection, {each.host_id for each in waiting if each.host_id is not None}),
+        office_hours=_office_hours(now, config),
         rejudging=_rejudging(connection, waiting, ruleset, now),
     )
 
@@ -116,7 +121,13 @@ def _unresolved(
 
 def _covered(connection: Connection, hosts: Collection[uuid.UUID]) -> frozenset[uuid.UUID]:
     query = sa.select(findings.c.finding_id).where(findings.c.host_id.in_(hosts), is_covered())
-    return frozenset(connection.execute(query).scalars())
+    of_assets = sa.select(asset_findings.c.finding_id).where(is_covered(asset_findings))
+    return frozenset(connection.execute(query.union_all(of_assets)).scalars())
+
+
+def _office_hours(now: datetime, config: Config) -> bool:
+    local = now.astimezone(config.tz)
+    return local.time() >= MORNING and is_working_day(local.date(), config.office.holidays)
 
 
 def _flips(connection: Connection, hosts: Collection[uuid.UUID], now: datetime) -> dict[Place, int]:

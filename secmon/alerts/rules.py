@@ -20,7 +20,16 @@ MAX_FILES: Final = 100
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _ADDRESS: Final = re.compile(r"[^\s@<>,;\"]+@[^\s@<>,;\"]+")
-_OPTIONAL: Final = ("severities", "zones", "mails_per_hour", "recipients", "language", "cautions", "frameworks")
+_OPTIONAL: Final = (
+    "severities",
+    "zones",
+    "checks",
+    "mails_per_hour",
+    "recipients",
+    "language",
+    "cautions",
+    "frameworks",
+)
 
 
 def load_alert_rules(folder: Path) -> tuple[AlertRule, ...]:
@@ -66,7 +75,8 @@ def read_alert_rule(data: bytes, file: str, name: str, frameworks: Sequence[str]
         causes=_words(reader, fields.get("causes"), "causes", CAUSES),
         severities=_words(reader, fields.get("severities"), "severities", SEVERITIES),
         zones=_words(reader, fields.get("zones"), "zones"),
-        urgency=cast(Urgency, reader.one_of(fields.get("urgency"), "urgency", ("immediate", "summary"))),
+        checks=_words(reader, fields.get("checks"), "checks"),
+        urgency=cast(Urgency, reader.one_of(fields.get("urgency"), "urgency", ("immediate", "summary", "morning"))),
         mails_per_hour=_count(reader, fields.get("mails_per_hour")),
         recipients=_recipients(reader, fields.get("recipients")),
         language=cast(Language, language) if language else None,

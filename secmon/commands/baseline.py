@@ -41,7 +41,7 @@ def baseline_accept(options: Namespace, config: Config) -> int:
             silence(connection, untold, now)
             audit.write(
                 connection, at=now, actor=actor(), action="baseline.accept", subject=options.host or options.zone or "",
-                detail={"findings": len(known), "machines": len({each.host_id for each in known})},
+                detail={"findings": len(known), "machines": _machines(known)},
             )  # fmt: skip
     lines = [line for severity in SEVERITIES if (line := _summary(severity, known))]
     if options.json:
@@ -59,6 +59,11 @@ def baseline_accept(options: Namespace, config: Config) -> int:
         )
     _tell_outcome(options, config, known, len(untold))
     return 0
+
+
+def _machines(known: Sequence[Known]) -> int:
+    """A machine that never reported is known by its finding alone."""
+    return len({each.host_id or each.finding_id for each in known})
 
 
 def _tell_outcome(options: Namespace, config: Config, known: Sequence[Known], untold: int) -> None:
@@ -89,7 +94,7 @@ def _summary(severity: str, known: Sequence[Known]) -> _Line | None:
     return _Line(
         severity=severity,
         findings=len(these),
-        machines=len({each.host_id for each in these}),
+        machines=_machines(these),
         first_due=min(each.due_at for each in these),
         last_due=max(each.due_at for each in these),
     )

@@ -13,6 +13,7 @@ from secmon.commands.exceptions import find_record
 from secmon.config import Config
 from secmon.errors import Failure
 from secmon.exceptions.export import export
+from secmon.ledger.gaps import GAPS
 from secmon.rulebook import open_rulebook
 from secmon.store import audit
 
@@ -22,6 +23,14 @@ def dispute_export(options: Namespace, config: Config) -> int:
     with opened(config) as database, database.write() as connection:
         record = find_record(connection, options.number, "dispute", config)
         check = rules.checks.get(record.scope.check)
+        if record.scope.check in GAPS:
+            raise Failure(
+                spoken(
+                    config,
+                    f"{record.number} は台帳との差についてのもので、書き出す事実がありません",
+                    f"{record.number} is about the ledger; there are no facts to export",
+                )
+            )
         if check is None:
             raise Failure(
                 spoken(

@@ -6,7 +6,6 @@ from argparse import Namespace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.app import now_utc
@@ -18,9 +17,10 @@ from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.exceptions.model import REVIEW_DAYS, Kind, Record, begins, ends, fiscal_year, fiscal_year_end
 from secmon.exceptions.reminders import machines_of
+from secmon.ledger.gaps import described
 from secmon.rulebook import open_rulebook
-from secmon.store import audit, exceptions
-from secmon.store.schema import findings
+from secmon.store import audit, exceptions, followup
+from secmon.store.followup import Choice
 from secmon.store.settling import settle
 
 _MAX_TEXT = 1_000
@@ -222,7 +222,7 @@ def _state(record: Record, now: datetime) -> str:
 
 
 def _entry(connection: Connection, record: Record, rules: RuleSet, config: Config) -> dict[str, Any]:
-    check = rules.checks.get(record.scope.check)
+    check = described(rules, record.scope.check)
     names = host_names(connection)
     return {
         "number": record.number,
@@ -271,13 +271,10 @@ def _day(instant: datetime, config: Config) -> str:
 
 
 def _covered(connection: Connection, record: Record) -> list[dict[str, Any]]:
-    names = host_names(connection)
-    rows = connection.execute(
-        sa.select(findings.c.host_id, findings.c.item, findings.c.opened_at)
-        .where(findings.c.exception_id == record.exception_id, findings.c.resolved_at.is_(None))
-        .order_by(findings.c.host_id, findings.c.item)
-    )
-    return [{"host": names[row.host_id], "item": row.item, "opened_at": row.opened_at} for row in rows]
+    rows = followup.read(connection, Choice(check=record.scope.check))
+    covered = [row for row in rows if row.exception_id == record.exception_id]
+    covered.sort(key=lambda row: (row.host, row.item))
+    return [{"host": row.host, "item": row.item, "opened_at": row.opened_at} for row in covered]
 
 
 def find_record(connection: Connection, number: str, kind: Kind, config: Config) -> Record:

@@ -25,6 +25,7 @@ from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.japanese import local_date
+from secmon.ledger.gaps import described
 from secmon.rulebook import open_rulebook
 from secmon.store import audit, followup
 from secmon.store.followup import Choice
@@ -149,7 +150,7 @@ def _choice(connection: Connection, options: Namespace, rules: RuleSet, config: 
 
 
 def _entry(row: Row[Any], rules: RuleSet, config: Config) -> dict[str, Any]:
-    check = rules.checks.get(row.check_id)
+    check = described(rules, row.check_id)
     return {
         "id": str(row.finding_id),
         "host": row.host,

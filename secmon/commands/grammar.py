@@ -55,7 +55,7 @@ def _looking(actions: _Commands, shared: argparse.ArgumentParser, kind: str) -> 
 def _scope() -> argparse.ArgumentParser:
     scope = argparse.ArgumentParser(add_help=False)
     scope.add_argument("--check", required=True, metavar="ID", help="the check, e.g. ports.exposed-high-risk")
-    scope.add_argument("--item", metavar="KEY", help="only this port, package or account (default: all of the check)")
+    scope.add_argument("--item", metavar="KEY", help="only this port, package, account or asset number (default: all)")
     scope.add_argument("--host", metavar="NAME", help="only this machine")
     scope.add_argument("--zone", metavar="ID", help="machines of this zone")
     scope.add_argument("--department", metavar="NAME", help="machines of this department")
@@ -132,7 +132,7 @@ def _findings() -> argparse.ArgumentParser:
     choice.add_argument("--zone", metavar="ID", help="of machines of this zone")
     choice.add_argument("--department", metavar="NAME", help="of machines of this department")
     choice.add_argument("--check", metavar="ID", help="of this check")
-    choice.add_argument("--item", metavar="KEY", help="of this port, package or account")
+    choice.add_argument("--item", metavar="KEY", help="of this port, package, account or asset number")
     choice.add_argument("--severity", choices=("high", "medium", "low"))
     return choice
 

@@ -18,7 +18,9 @@ from secmon.metrics.fleet import host_states
 from secmon.profiles import profiles_of
 from secmon.rulebook import Rulebook, open_rulebook
 from secmon.store import audit, life
+from secmon.store.gaps import settle_gaps
 from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, link_asset, set_attribute
+from secmon.store.ledger import put_on
 from secmon.store.life import Act
 from secmon.store.schema import contacts, hosts
 from secmon.whatif import profile as tell
@@ -89,7 +91,9 @@ def host_set(options: Namespace, config: Config) -> int:
             set_attribute(connection, host_id, name, value or None, now)
         if options.asset_number:
             link_asset(connection, host_id, options.asset_number, now, name=options.host)
+            put_on(connection, options.asset_number)
         _judge_anew(connection, rules, config, host_id, now)
+        settle_gaps(connection, now, config.ledger.grace_days, "attributes")
         detail = {**given, **({"asset_number": options.asset_number} if options.asset_number else {})}
         audit.write(connection, at=now, actor=actor(), action="host.set", subject=options.host, detail=detail)
     say(f"{options.host}: {', '.join(f'{name}={value}' for name, value in detail.items())}")

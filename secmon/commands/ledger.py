@@ -8,16 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Row
 
 from secmon.app import now_utc
 from secmon.commands.common import actor, note, opened, say
 from secmon.config import Config
 from secmon.errors import UsageError
 from secmon.evaluate.ruleset import RuleSet
-from secmon.judging import Occasion, rejudge_host
+from secmon.exceptions.model import begins
+from secmon.judging import Occasion, judge_by_ledger, rejudge_host
 from secmon.ledger.columns import ColumnMap, read_mapping, understand
 from secmon.ledger.plan import Plan, Taken, make_plan
 from secmon.ledger.rows import read_rows
@@ -25,9 +26,18 @@ from secmon.ledger.table import read_file
 from secmon.rulebook import open_rulebook
 from secmon.store import audit
 from secmon.store.database import Database
+from secmon.store.differences import read_differences
+from secmon.store.gaps import settle_gaps
 from secmon.store.hosts import link_asset, set_attribute
-from secmon.store.ledger import cancel_plans, known_machines, list_row, open_plans, plan_attributes
-from secmon.store.schema import assets
+from secmon.store.ledger import (
+    cancel_plans,
+    known_machines,
+    list_row,
+    open_plans,
+    plan_attributes,
+    take_off,
+    vanished,
+)
 
 BATCH = 50
 """Rows taken in one transaction, so that reports get their turn in between."""
@@ -44,17 +54,28 @@ def ledger_import(options: Namespace, config: Config) -> int:
     columns, table = understand(data, mapping)
     rows, bad = read_rows(columns, table, mapping, config.zones)
     later = effective if effective > today else None
+    if options.complete and later is not None:
+        raise UsageError("--complete goes with today's ledger only; what leaves on a day to come is told on that day")
     rules = open_rulebook(config).current
     with opened(config) as database:
         with database.read() as connection:
             plan = make_plan(rows, bad, known_machines(connection, later))
-        for line in _told(plan, later):
+            numbers = {each.row.asset_number for each in plan.taken}
+            gone = vanished(connection, numbers) if options.complete and not plan.bad else []
+        for line in _told(plan, later, gone):
             say(line)
+        if options.complete and plan.bad:
+            note("nothing is taken off the ledger while rows of it cannot be taken")
         if options.dry_run:
             say("nothing was changed (--dry-run)")
         else:
             _take(database, plan, later, rules, config)
-            detail = {**_counts(plan), "file": hashlib.sha256(data).hexdigest(), "effective": effective.isoformat()}
+            _settle(database, gone, rules, config)
+            detail = {
+                **_counts(plan, gone),
+                "file": hashlib.sha256(data).hexdigest(),
+                "effective": effective.isoformat(),
+            }
             with database.write() as connection:
                 audit.write(
                     connection, at=now_utc(), actor=actor(), action="ledger.import", subject=file.name, detail=detail
@@ -84,7 +105,7 @@ def _day(text: str | None, today: date) -> date:
     return day
 
 
-def _told(plan: Plan, later: date | None) -> Iterator[str]:
+def _told(plan: Plan, later: date | None, gone: Sequence[Row[Any]]) -> Iterator[str]:
     for bad in plan.bad:
         yield f"row {bad.number}: not taken: {bad.reason}"
     for odd in plan.notes:
@@ -100,16 +121,19 @@ def _told(plan: Plan, later: date | None) -> Iterator[str]:
             yield f"row {each.row.number}: {each.machine.name}: {name} {before.get(name, '-')} → {value}{since}"
     for row in plan.without_machine:
         yield f"row {row.number}: {row.asset_number} {row.name or '-'}: no machine reports for it"
-    yield ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in _counts(plan).items())
+    for asset in gone:
+        yield f"{asset.asset_number} {asset.name or '-'}: not in this file, taken off the ledger"
+    yield ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in _counts(plan, gone).items())
 
 
-def _counts(plan: Plan) -> dict[str, int]:
+def _counts(plan: Plan, gone: Sequence[Row[Any]]) -> dict[str, int]:
     return {
         "rows_taken": len(plan.taken),
         "rows_not_taken": len(plan.bad),
         "machines_linked": sum(each.links for each in plan.taken),
         "attributes_changed": sum(len(each.changes) for each in plan.taken),
         "rows_without_a_machine": len(plan.without_machine),
+        **({"rows_taken_off": len(gone)} if gone else {}),
     }
 
 
@@ -118,14 +142,23 @@ def _take(database: Database, plan: Plan, later: date | None, rules: RuleSet, co
         with database.write() as connection:
             now = now_utc()
             for each in plan.taken[start : start + BATCH]:
-                _take_row(connection, each, later, now)
-                if each.machine is not None and each.changes and later is None:
+                _take_row(connection, each, later, now, config)
+                if each.machine is not None and (each.links or each.changes) and later is None:
                     occasion = Occasion(cause="attributes", at=now, recorded_at=now)
                     rejudge_host(connection, rules, config, each.machine.host_id, occasion)
 
 
-def _take_row(connection: Connection, each: Taken, later: date | None, now: datetime) -> None:
-    list_row(connection, each.row, now, in_force=later is None)
+def _settle(database: Database, gone: Sequence[Row[Any]], rules: RuleSet, config: Config) -> None:
+    """What the new ledger makes of machines and rows that do not belong together."""
+    now = now_utc()
+    with database.write() as connection:
+        take_off(connection, gone, now)
+        settle_gaps(connection, now, config.ledger.grace_days, "attributes")
+    judge_by_ledger(database, rules, config, now)
+
+
+def _take_row(connection: Connection, each: Taken, later: date | None, now: datetime, config: Config) -> None:
+    list_row(connection, each.row, now, begins(later, config.tz) if later else None)
     if each.machine is None:
         return
     link_asset(connection, each.machine.host_id, each.row.asset_number, now)
@@ -163,28 +196,22 @@ def ledger_planned(options: Namespace, config: Config) -> int:
 def ledger_compare(options: Namespace, config: Config) -> int:
     """0 when every row has a machine that reports and every machine a row; 1 otherwise."""
     with opened(config) as database, database.read() as connection:
-        machines = known_machines(connection)
-        rows = connection.execute(
-            sa.select(assets.c.asset_number, assets.c.name, assets.c.listed_at).order_by(assets.c.asset_number)
-        ).all()
-    by_number = {machine.asset_number: machine for machine in machines if machine.asset_number}
-    newest = max((row.listed_at for row in rows if row.listed_at), default=None)
-    missing = [
-        f"{row.asset_number}  {row.name or '-'}"
-        for row in rows
-        if row.asset_number not in by_number or not by_number[row.asset_number].reported
-    ]
-    unlisted = [f"{machine.name}  {machine.serial or '-'}" for machine in machines if not machine.asset_number]
-    older = [
-        f"{row.asset_number}  {row.name or '-'}  {row.listed_at.astimezone(config.tz):%Y-%m-%d}"
-        for row in rows
-        if row.listed_at and newest and newest - row.listed_at > timedelta(hours=1)
-    ]
+        found = read_differences(connection, config, now_utc())
+    tz = config.tz
     japanese = config.office.language == "ja"
-    _list("台帳にあるが報告のない機器" if japanese else "in the ledger, never reported", missing)
-    _list("報告しているが台帳にない機器" if japanese else "reporting, not in the ledger", unlisted)
-    _list("最新の台帳に載っていない資産" if japanese else "not in the newest ledger any more", older)
-    return 1 if missing or unlisted else 0
+    _list(
+        "台帳にあるが報告のない機器" if japanese else "in the ledger, never reported",
+        [f"{each.asset_number}  {each.name or '-'}  {each.since.astimezone(tz):%Y-%m-%d}" for each in found.silent],
+    )
+    _list(
+        "報告しているが台帳にない機器" if japanese else "reporting, not in the ledger",
+        [f"{each.name}  {each.serial or '-'}" for each in found.unlisted],
+    )
+    _list(
+        "最新の台帳に載っていない資産" if japanese else "not in the newest ledger any more",
+        [f"{each.asset_number}  {each.name or '-'}  {each.listed_at.astimezone(tz):%Y-%m-%d}" for each in found.older],
+    )
+    return 1 if found.silent or found.unlisted else 0
 
 
 def _list(title: str, lines: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ def results_export(options: Namespace, config: Config) -> int:
             office=config.office.name,
             ruleset=rules.checks.version,
             checks=checks_of(rules),
-            machines=tuple(machines(database)),
+            machines=tuple(machines(database, now, config.tz)),
         )
     file = Path(options.out)
     _write(file, FORMATS[options.format](export, config))

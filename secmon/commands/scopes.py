@@ -14,6 +14,7 @@ from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.exceptions.model import Scope
+from secmon.ledger.gaps import GAPS, described
 from secmon.store.hosts import find_host
 from secmon.store.schema import hosts
 
@@ -24,7 +25,16 @@ _MAX_ITEM = 255
 def scope_of(connection: Connection, options: Namespace, rules: RuleSet, config: Config) -> Scope:
     """What --check, --item and the machines' options say; raises UsageError or Failure where that is nothing."""
     given = {name: getattr(options, name) for name in _MACHINES if getattr(options, name) is not None}
-    if bool(given) == options.all_machines:
+    of_asset = options.check in GAPS
+    if of_asset and "host" in given:
+        raise UsageError(
+            spoken(
+                config,
+                f"--host：{options.check} は端末がない指摘です。--item に台帳番号を書いてください",
+                f"--host: {options.check} is about no machine; name the asset number with --item",
+            )
+        )
+    if bool(given) == options.all_machines and not (of_asset and options.item and not given):
         raise UsageError(
             spoken(
                 config,
@@ -61,9 +71,9 @@ def check_zone(zone: str | None, config: Config) -> None:
 
 
 def check_of(check: str, rules: RuleSet, config: Config) -> str:
-    if check in rules.checks:
+    if described(rules, check) is not None:
         return check
-    close = ", ".join(difflib.get_close_matches(check, rules.checks, 3, 0.5))
+    close = ", ".join(difflib.get_close_matches(check, [*rules.checks, *GAPS], 3, 0.5))
     raise UsageError(
         spoken(
             config,

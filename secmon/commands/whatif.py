@@ -17,12 +17,14 @@ from secmon.config import Config
 from secmon.errors import Failure, UsageError
 from secmon.evaluate.ruleset import RuleSet
 from secmon.judging import load_machine
+from secmon.ledger.gaps import GAPS
 from secmon.rulebook import rules_folders
+from secmon.store.exceptions import register
 from secmon.store.hosts import find_host
 from secmon.store.schema import hosts
 from secmon.whatif.compare import Change, changes, differing
 from secmon.whatif.explain import explain, told
-from secmon.whatif.machines import stored_machines
+from secmon.whatif.machines import Stored, stored_machines
 from secmon.whatif.tell import report
 from secmon.whatif.trial import is_site, laid_over, read_rules
 
@@ -57,9 +59,11 @@ def _compare(old: RuleSet, new: RuleSet, options: Namespace, config: Config) -> 
     found: list[Change] = []
     machines = 0
     with opened(config) as database:
+        with database.read() as connection:
+            held = register(connection, now)
         for stored in stored_machines(database, config, _Progress()):
             machines += 1
-            found += changes(stored.name, stored.machine, old, new, checks, now)
+            found += changes(stored, old, new, checks, now, held)
     if options.json:
         comparison = _Comparison(
             format="secmon.rules-diff.v1",
@@ -77,6 +81,8 @@ def _compare(old: RuleSet, new: RuleSet, options: Namespace, config: Config) -> 
 
 def rules_explain(options: Namespace, config: Config) -> int:
     rules = read_rules(*rules_folders(config))
+    if options.check in GAPS:
+        raise UsageError(f"{options.check} is about rows of the ledger, no machine; see `secmon ledger compare`")
     if options.check not in rules.checks:
         raise UsageError(
             f"there is no check {options.check!r}; `secmon rules check` counts them, rules/checks has them"
@@ -85,9 +91,11 @@ def rules_explain(options: Namespace, config: Config) -> int:
         host_id = find_host(connection, options.host)
         if host_id is None:
             raise Failure(f"there is no host {options.host!r}; see `secmon host list`")
+        now = now_utc()
+        held = register(connection, now)
         name = connection.execute(hosts.select().where(hosts.c.host_id == host_id)).one().name
-        machine = load_machine(connection, config, host_id)
-    explanation = explain(options.check, name, machine, now_utc(), rules)
+        stored = Stored(host_id=host_id, name=name, machine=load_machine(connection, config, host_id))
+    explanation = explain(options.check, stored, now, rules, held, config.tz)
     if options.json:
         _write(explanation)
         return 0

@@ -15,6 +15,9 @@ from secmon.console.queries import Choice
 from secmon.console.render import HTML, page
 from secmon.console.times import absolute
 from secmon.evaluate.model import STANDINGS
+from secmon.ledger.gaps import GAPS, NEVER_REPORTED
+from secmon.store.differences import read_differences
+from secmon.store.ledger import IN_LEDGER
 
 if TYPE_CHECKING:
     from secmon.evaluate.ruleset import RuleSet
@@ -123,7 +126,8 @@ def exceptions(request: HttpRequest, console: Given) -> Response[bytes]:
         entries = register.read(connection, console.config, now)
     return html(
         page(
-            console, language_of(request, console.config), "exceptions.html", checks=console.rules.current.checks,
+            console, language_of(request, console.config), "exceptions.html",
+            checks={**console.rules.current.checks, **GAPS},
             exceptions=[each for each in entries if each.is_to_come(now) and each.record.kind == "exception"],
             disputes=[each for each in entries if each.is_to_come(now) and each.record.kind == "dispute"],
             over=[each for each in entries if not each.is_to_come(now)],
@@ -131,4 +135,17 @@ def exceptions(request: HttpRequest, console: Given) -> Response[bytes]:
     )  # fmt: skip
 
 
-PAGES = [overview, host, one_check, exceptions]
+@get("/ledger", include_in_schema=False, sync_to_thread=True)
+def ledger(request: HttpRequest, console: Given) -> Response[bytes]:
+    """台帳との差: machines of the ledger that never reported, and machines that are not in it."""
+    with console.database.read() as connection:
+        found = read_differences(connection, console.config, console.clock())
+    return html(
+        page(
+            console, language_of(request, console.config), "ledger.html", found=found, gap=NEVER_REPORTED,
+            in_ledger=IN_LEDGER, grace_days=console.config.ledger.grace_days,
+        )
+    )  # fmt: skip
+
+
+PAGES = [overview, host, one_check, exceptions, ledger]

@@ -21,6 +21,7 @@ from secmon.console import answers
 from secmon.console.answers import AreaAnswers, FleetAnswers
 from secmon.evaluate.model import SEVERITIES, Severity
 from secmon.store.exceptions import is_due
+from secmon.store.gaps import in_ledger
 from secmon.store.hosts import STORED, USE
 from secmon.store.schema import assets, contacts, findings, host_assets, host_attributes, hosts
 
@@ -103,7 +104,7 @@ def fleet(connection: Connection, choice: Choice, config: Config, rules: RuleSet
         zones=by_attribute["zone"],
         departments=by_attribute["department"],
         registered=_registered(connection),
-        unseen_assets=_unseen_assets(connection),
+        unseen_assets=_unseen_assets(connection, now),
     )
 
 
@@ -271,6 +272,7 @@ def _registered(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(_everything().subquery())).scalar_one())
 
 
-def _unseen_assets(connection: Connection) -> int:
+def _unseen_assets(connection: Connection, now: datetime) -> int:
     seen = sa.exists().where(host_assets.c.asset_id == assets.c.asset_id)
-    return int(connection.execute(sa.select(sa.func.count()).select_from(assets).where(~seen)).scalar_one())
+    rows = sa.select(sa.func.count()).select_from(assets).where(in_ledger(now), ~seen)
+    return int(connection.execute(rows).scalar_one())

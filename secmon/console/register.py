@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from secmon.config import Config
 from secmon.exceptions.model import Record
-from secmon.store.exceptions import is_covered, read_all
-from secmon.store.schema import findings, hosts
+from secmon.store.exceptions import count_covered, read_all
+from secmon.store.schema import hosts
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -30,8 +30,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 def read(connection: Connection, config: Config, now: datetime) -> list[Entry]:
     """The earliest end first, what was recorded up to now."""
     names = {row.host_id: row.name for row in connection.execute(sa.select(hosts.c.host_id, hosts.c.name))}
-    covered = sa.select(findings.c.exception_id, sa.func.count()).where(is_covered()).group_by(findings.c.exception_id)
-    problems = {row[0]: row[1] for row in connection.execute(covered)}
+    problems = count_covered(connection)
     entries = [
         Entry(
             record=record,

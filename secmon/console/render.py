@@ -23,6 +23,7 @@ from secmon.console.words import WORDS
 from secmon.evaluate.areas import AREAS
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
+from secmon.ledger.gaps import GAPS
 from secmon.reasons import sentence
 from secmon.rejudging import waiting
 
@@ -77,7 +78,7 @@ def _helpers(console: Console, language: Language, zone: ZoneInfo, now: datetime
         "found": lambda text: evidence_line(text, language),
         "code": with_code,
         "host_link": host_link,
-        "check_link": lambda check: f"/checks/{quote(check, safe='')}",
+        "check_link": lambda check: "/ledger" if check in GAPS else f"/checks/{quote(check, safe='')}",
     }
 
 

@@ -198,6 +198,36 @@ WORDS: Final[Mapping[str, Text]] = {
     "unknown_machines": _("確認できない機器", "Machines without an answer"),
     "no_failing": _("対応が必要な機器はありません。", "No machine fails this check."),
     "more_machines": _("ほか {count} 台", "and {count} more"),
+    # the ledger
+    "ledger": _("台帳との差", "Ledger and machines"),
+    "ledger_note": _(
+        "台帳の {count} 台と、報告している機器を突き合わせた結果です。",
+        "The ledger's {count} rows against the machines that report.",
+    ),
+    "no_ledger": _(
+        "情報資産台帳が取り込まれていません。"
+        "`secmon ledger import 台帳ファイル` で取り込むと、ここに差が表示されます。",
+        "No asset ledger was taken in. After `secmon ledger import FILE` the differences stand here.",
+    ),
+    "ledger_silent": _("台帳にあるのに一度も報告のない機器", "In the ledger, never reported"),
+    "no_ledger_silent": _(
+        "報告がないまま猶予期間を過ぎた機器はありません。", "No machine of the ledger has been silent for too long."
+    ),
+    "ledger_waiting": _(
+        "ほかに、報告を待っている機器が {count} 台あります（台帳への記載から {days} 日間は指摘しません）。",
+        "{count} more are awaited (no finding within {days} days of their entry).",
+    ),
+    "entered_on": _("台帳への記載日", "Entered"),
+    "ledger_unlisted": _("報告しているのに台帳にない機器", "Reporting, not in the ledger"),
+    "no_ledger_unlisted": _(
+        "報告している機器は、すべて台帳にあります。", "Every machine that reports is in the ledger."
+    ),
+    "ledger_older": _("最後に取り込んだ台帳にない資産", "Not in the ledger that was taken in last"),
+    "ledger_older_note": _(
+        "台帳全体を 1 つのファイルにしている場合は、`secmon ledger import 台帳ファイル --complete` で取り込むと、"
+        "台帳から外れたものとして扱われます。",
+        "If one file holds the whole ledger, `secmon ledger import FILE --complete` takes them off.",
+    ),
     # exceptions and disputes
     "exceptions": _("例外措置", "Exceptions"),
     "exceptions_note": _(

@@ -125,7 +125,7 @@ This mail was sent automatically.
 """
 
 
-_KINDS: Final[Mapping[Kind, Text]] = {
+KINDS: Final[Mapping[Kind, Text]] = {
     "exception": Text(ja="例外措置", en="Exception"),
     "dispute": Text(ja="誤検知", en="Dispute"),
 }
@@ -144,7 +144,7 @@ def letter(lines: Sequence[Line], today: date, config: Config) -> Letter:
     )
     first = lines[0].record
     day = local_date(first.last_moment, config.tz, config.office.language)
-    kind = _KINDS[first.kind].of(config.office.language)
+    kind = KINDS[first.kind].of(config.office.language)
     if japanese:
         subject = f"[期限のお知らせ] {kind} {first.number} は{day}まで"
         subject += f" ほか{len(lines) - 1}件" if len(lines) > 1 else ""
@@ -166,7 +166,7 @@ def _told(line: Line, today: date, config: Config) -> str:
     last = local_date(record.last_moment, config.tz, config.office.language)
     left = (record.last_day(config.tz) - today).days
     item = f" [{one_line(record.scope.item, 80)}]" if record.scope.item else ""
-    kind = _KINDS[record.kind].of(config.office.language)
+    kind = KINDS[record.kind].of(config.office.language)
     if config.office.language == "ja":
         rows = [
             f"■ {kind} {record.number}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -12,13 +12,15 @@ from sqlalchemy.engine import Connection
 
 from secmon.evaluate.check import Check
 from secmon.evaluate.model import Item, Severity, Text
+from secmon.exceptions.borne import Borne, borne
+from secmon.exceptions.model import COVERS, Register, standing
 from secmon.rulebook import Rules
 from secmon.store.database import Database
-from secmon.store.exceptions import Place, is_covered, softened
+from secmon.store.exceptions import covers_of, register
 from secmon.store.hosts import attributes_of
 from secmon.store.results import items_of
 from secmon.store.scanners import current, last_runs
-from secmon.store.schema import assets, contacts, exceptions, findings, host_assets, hosts, results
+from secmon.store.schema import assets, contacts, host_assets, hosts, results
 
 BITE = 50
 """Machines read in one transaction."""
@@ -27,11 +29,10 @@ BITE = 50
 class Answer(Struct, frozen=True, kw_only=True):
     check: str
     status: str
-    """What the check says."""
-    counts_as: str = ""
-    """How that counts under exceptions (`excepted`) and disputes (`unknown`); empty: as it says."""
-    covers: Mapping[str, str] = {}
-    """Failing item → number of the exception or dispute that covers it; the key is empty for a check without items."""
+    """As the machine's facts have it."""
+    standing: str = ""
+    """As it counts: `excepted` where an exception covers every failing item, `unknown` where it is disputed."""
+    borne: tuple[Borne, ...] = ()
     since: datetime
     """Observed: since when the answer is what it is, in every detail."""
     cause: str
@@ -105,18 +106,18 @@ def _words(check: Check, rules: Rules) -> CheckWords:
     )
 
 
-def machines(database: Database) -> Iterator[Machine]:
-    """In the order of names."""
+def machines(database: Database, now: datetime, tz: tzinfo) -> Iterator[Machine]:
+    """In the order of names, under the exceptions and disputes that hold at `now`."""
     with database.read() as connection:
         query = sa.select(hosts.c.host_id).where(hosts.c.retired_at.is_(None)).order_by(hosts.c.name)
         ids = list(connection.execute(query).scalars())
     for start in range(0, len(ids), BITE):
         with database.read() as connection:
-            bite = _bite(connection, ids[start : start + BITE])
+            bite = _bite(connection, ids[start : start + BITE], register(connection, now), tz)
         yield from bite
 
 
-def _bite(connection: Connection, ids: list[uuid.UUID]) -> list[Machine]:
+def _bite(connection: Connection, ids: list[uuid.UUID], held: Register, tz: tzinfo) -> list[Machine]:
     rows = connection.execute(
         sa.select(hosts.c.host_id, hosts.c.name, assets.c.asset_number, contacts.c.observed_at)
         .outerjoin(contacts, contacts.c.host_id == hosts.c.host_id)
@@ -125,7 +126,8 @@ def _bite(connection: Connection, ids: list[uuid.UUID]) -> list[Machine]:
         .where(hosts.c.host_id.in_(ids))
         .order_by(hosts.c.name)
     ).all()
-    attributes, answers, scanned = attributes_of(connection, ids), _answers(connection, ids), _scanned(connection, ids)
+    attributes, scanned = attributes_of(connection, ids), _scanned(connection, ids)
+    answers = _answers(connection, ids, attributes, held, tz)
     return [
         Machine(
             host_id=row.host_id,
@@ -140,37 +142,33 @@ def _bite(connection: Connection, ids: list[uuid.UUID]) -> list[Machine]:
     ]
 
 
-def _answers(connection: Connection, ids: list[uuid.UUID]) -> dict[uuid.UUID, list[Answer]]:
+def _answers(
+    connection: Connection,
+    ids: list[uuid.UUID],
+    attributes: Mapping[uuid.UUID, Mapping[str, str]],
+    held: Register,
+    tz: tzinfo,
+) -> dict[uuid.UUID, list[Answer]]:
     found: dict[uuid.UUID, list[Answer]] = {}
-    softer, covers = softened(connection, ids), _covers(connection, ids)
     query = sa.select(results).where(results.c.host_id.in_(ids), results.c.observed_to.is_(None))
     for row in connection.execute(query.order_by(results.c.check_id)):
+        items = items_of(row)
+        covers = covers_of(row, items, held, attributes.get(row.host_id, {}))
+        counts_as, reason = standing(row.status, items, {key: COVERS[each.kind] for key, each in covers.items()}.get)
         found.setdefault(row.host_id, []).append(
             Answer(
                 check=row.check_id,
                 status=row.status,
-                counts_as=softer.get((row.host_id, row.check_id), (row.status, ""))[0],
-                covers=covers.get((row.host_id, row.check_id), {}),
+                standing=counts_as,
+                borne=tuple(borne(key, record, tz) for key, record in sorted(covers.items())),
                 since=row.observed_from,
                 cause=row.cause,
                 ruleset=row.ruleset,
-                reason=row.reason,
+                reason=reason or row.reason,
                 evidence=row.evidence,
-                items=items_of(row),
+                items=items,
             )
         )
-    return found
-
-
-def _covers(connection: Connection, ids: list[uuid.UUID]) -> dict[Place, dict[str, str]]:
-    query = (
-        sa.select(findings.c.host_id, findings.c.check_id, findings.c["item"], exceptions.c.number)
-        .join(exceptions, exceptions.c.exception_id == findings.c.exception_id)
-        .where(findings.c.host_id.in_(ids), is_covered())
-    )
-    found: dict[Place, dict[str, str]] = {}
-    for host_id, check, item, number in connection.execute(query):
-        found.setdefault((host_id, check), {})[item] = number
     return found
 
 

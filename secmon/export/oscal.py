@@ -2,8 +2,10 @@
 finding about an objective. What OSCAL has no word for stands in properties of our own namespace.
 
 A finding is `satisfied` only where no machine in use fails, is excepted or unknown, those that never reported among
-them: OSCAL knows no third state, silence proves nothing, and an exception is no fix. Machines in storage have
-observations, and no part in findings. What another scanner said are observations without a finding.
+them: OSCAL knows no third state, and silence proves nothing. Neither is what somebody accepted: that is a risk of
+status `deviation-approved`, with the response `accept`. What is disputed counts as unknown, and its risk is
+`investigating`. Machines in storage have observations, and no part in findings. What another scanner said are
+observations without a finding.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import msgspec
 
 from secmon import __version__
 from secmon.evaluate.model import Item, Language
+from secmon.exceptions.borne import Borne
 from secmon.export.model import Answer, CheckWords, Export, Machine, Scanned
 from secmon.store.hosts import STORED, USE
 
@@ -75,6 +78,7 @@ def _result(export: Export, language: Language) -> Json:
         for machine, answer in answered
     ]
     observations += [_scanned(export, machine, each) for machine in export.machines for each in machine.scanned]
+    risks = [_risk(export, number, those) for number, those in sorted(_by_record(export).items())]
     findings = [
         finding
         for check in export.checks
@@ -92,6 +96,7 @@ def _result(export: Export, language: Language) -> Json:
             "control-selections": [{"description": "All that the checks bear on.", "include-all": {}}]
         },
         **({"observations": observations} if observations else {}),
+        **({"risks": risks} if risks else {}),
         **({"findings": findings} if findings else {}),
     }
 
@@ -113,10 +118,9 @@ def _observation(
     return {
         "uuid": _id(export, "observation", str(machine.host_id), answer.check),
         "title": title,
-        "description": f"{answer.check}: {answer.status}",
+        "description": f"{answer.check}: {_counts_as(answer)}",
         "props": _props(
-            check=answer.check, status=answer.status, counts_as=answer.counts_as or answer.status,
-            covered_by=", ".join(sorted(set(answer.covers.values()))), since=_instant(answer.since),
+            check=answer.check, status=answer.status, standing=answer.standing, since=_instant(answer.since),
             cause=answer.cause, ruleset=answer.ruleset,
         ),
         "methods": ["TEST"],
@@ -150,14 +154,14 @@ def _finding(export: Export, check: CheckWords, answered: Sequence[_Answered], l
     """None where it applies to no machine."""
     awaited = {machine.host_id for machine in export.machines if machine.attributes.get(USE) != STORED}
     answered = [(machine, answer) for machine, answer in answered if machine.host_id in awaited]
-    given = Counter(answer.counts_as or answer.status for _, answer in answered)
+    given = Counter(_counts_as(answer) for _, answer in answered)
     silent = len(awaited) - len(answered)
     if not given["pass"] + given["fail"] + given["unknown"] + given["excepted"]:
         return None
     counts = {"pass": given["pass"], "fail": given["fail"], "unknown": given["unknown"] + silent}
+    counts |= {"excepted": given["excepted"]} if given["excepted"] else {}
     told = {**counts, "not applicable": given["not_applicable"]}
-    if given["excepted"]:
-        counts["excepted"] = told["excepted"] = given["excepted"]
+    numbers = sorted({each.number for _, answer in answered for each in answer.borne})
     title = check.title.of(language)
     return {
         "uuid": _id(export, "finding", check.id),
@@ -172,6 +176,53 @@ def _finding(export: Export, check: CheckWords, answered: Sequence[_Answered], l
             {"observation-uuid": _id(export, "observation", str(machine.host_id), answer.check)}
             for machine, answer in answered
         ],
+        **({"related-risks": [{"risk-uuid": _id(export, "risk", number)} for number in numbers]} if numbers else {}),
+    }
+
+
+def _counts_as(answer: Answer) -> str:
+    return answer.standing or answer.status
+
+
+def _by_record(export: Export) -> Mapping[str, list[tuple[Machine, Answer, Borne]]]:
+    """What each exception and dispute covers, by its number."""
+    found: dict[str, list[tuple[Machine, Answer, Borne]]] = {}
+    for machine in export.machines:
+        for answer in machine.answers:
+            for borne in answer.borne:
+                found.setdefault(borne.number, []).append((machine, answer, borne))
+    return found
+
+
+def _risk(export: Export, number: str, those: Sequence[tuple[Machine, Answer, Borne]]) -> Json:
+    """An accepted risk is a deviation that was approved; one that is disputed is being looked into."""
+    borne = those[0][2]
+    accepted = borne.kind == "exception"
+    items = sorted({one.item for _, _, one in those if one.item})
+    words = "Accepted" if accepted else "Disputed, and counted as unknown,"
+    observed = dict.fromkeys((str(machine.host_id), answer.check) for machine, answer, _ in those)
+    answers = [
+        {
+            "uuid": _id(export, "response", number),
+            "lifecycle": "completed",
+            "title": f"{number}: accepted",
+            "description": borne.measure or borne.reason,
+            "props": [{"name": "type", "value": "accept"}, *_props(approver=borne.approver)],
+        }
+    ]
+    return {
+        "uuid": _id(export, "risk", number),
+        "title": f"{number} ({those[0][1].check})",
+        "description": f"{words} until {borne.until.isoformat()} on {len({one[0].host_id for one in those})} machines"
+        + (f": {', '.join(items)}" if items else ""),
+        "statement": borne.reason,
+        "props": _props(
+            number=number, kind=borne.kind, approver=borne.approver, until=borne.until, measure=borne.measure
+        ),
+        "status": "deviation-approved" if accepted else "investigating",
+        "deadline": _instant(borne.ends_at),
+        **({"remediations": answers} if accepted else {}),
+        "related-observations": [{"observation-uuid": _id(export, "observation", *place)} for place in observed],
     }
 
 
@@ -185,8 +236,7 @@ def _state(counts: Mapping[str, int]) -> Json:
     if counts["unknown"]:
         return {"state": "not-satisfied", "reason": "other", "remarks": "No machine fails; some could not be judged."}
     if counts.get("excepted"):
-        remarks = "Whatever fails is covered by an approved exception."
-        return {"state": "not-satisfied", "reason": "other", "remarks": remarks}
+        return {"state": "not-satisfied", "reason": "other", "remarks": "All that fails is accepted; see the risks."}
     return {"state": "satisfied", "reason": "pass"}
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
+from secmon.exceptions.borne import Borne
 from secmon.export.model import Answer, Export
 from secmon.inspect import SEVERITY_WORDS
 from secmon.reasons import sentence
@@ -32,6 +33,9 @@ COLUMNS = (
     Text(ja="最後に確認した日時", en="Last known to be so"),
     Text(ja="関連する条項", en="Controls"),
     Text(ja="収集サーバーID", en="Collector id"),
+    Text(ja="例外措置・誤検知", en="Exception or dispute"),
+    Text(ja="承認者", en="Approved by"),
+    Text(ja="例外措置・誤検知の期限", en="Until"),
 )
 
 
@@ -58,41 +62,43 @@ def _rows(export: Export, language: Language, zone: ZoneInfo) -> Iterator[list[s
             title = check.title.of(language) if check else answer.check
             severity = SEVERITY_WORDS[check.severity].of(language) if check else ""
             controls = "; ".join(f"{name} {', '.join(ids)}" for name, ids in check.controls.items()) if check else ""
+            borne = {each.item: each for each in answer.borne}
             for status, item, why in _items(answer, language):
+                on = borne.get(item[:255]) if status == "fail" else None
                 yield [
-                    *about, status, title, answer.check, severity, item, why,
+                    *about, _result(status, on, language), title, answer.check, severity, item, why,
                     _local(answer.since, zone), _local(machine.observed_at, zone), controls, str(export.collector_id),
+                    *([on.number, on.approver, on.until.isoformat()] if on else [""] * 3),
                 ]  # fmt: skip
         for scanned in machine.scanned:
             yield [
                 *about, STATUS[scanned.status].of(language), scanned.title or scanned.rule,
                 f"{scanned.scanner}: {scanned.rule}", scanned.severity, "", scanned.said,
                 _local(scanned.since, zone), _local(scanned.observed_at, zone), "", str(export.collector_id),
+                *[""] * 3,
             ]  # fmt: skip
         if not machine.answers and not machine.scanned:
-            yield [*about, *[""] * 7, _local(machine.observed_at, zone), "", str(export.collector_id)]
+            yield [*about, *[""] * 7, _local(machine.observed_at, zone), "", str(export.collector_id), *[""] * 3]
 
 
 def _items(answer: Answer, language: Language) -> Iterator[tuple[str, str, str]]:
     """Status, item and why; a check without items, or with none that is wrong, is one line."""
     for item in answer.items:
         why = sentence(item.reason, language) if item.reason else evidence_line(item.evidence, language)
-        yield _status(answer, item.status, item.key, language), item.key, why
+        yield item.status, item.key, why
     if not answer.items:
-        why = sentence(answer.reason, language) if answer.reason else evidence_line(answer.evidence, language)
-        yield _status(answer, answer.status, "", language), "", why
+        told = answer.reason and answer.status == "unknown"
+        why = sentence(answer.reason, language) if told else evidence_line(answer.evidence, language)
+        yield answer.status, "", why
 
 
-def _status(answer: Answer, status: str, item: str, language: Language) -> str:
-    """As it counts, with the number of what covers it: `例外 2026-E01`."""
-    number = answer.covers.get(item[:255]) if status == "fail" else None
-    if number is None:
+def _result(status: str, on: Borne | None, language: Language) -> str:
+    """What is disputed counts as unknown, and says so."""
+    if on is None:
         return STATUS[status].of(language)
-    return f"{(_DISPUTED if '-D' in number else _EXCEPTED).of(language)} {number}"
-
-
-_EXCEPTED = Text(ja="例外", en="excepted")
-_DISPUTED = Text(ja="誤検知", en="disputed")
+    if on.kind == "exception":
+        return STATUS["excepted"].of(language)
+    return STATUS["unknown"].of(language) + ("（誤検知の届け出）" if language == "ja" else " (disputed)")
 
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> str:

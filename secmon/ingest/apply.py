@@ -23,6 +23,7 @@ from secmon.ingest.host_states import host_states, of_host, refuse
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
+from secmon.store import gaps
 from secmon.store.bulk import execute_many
 from secmon.store.schema import contacts, hosts
 from secmon_agent import wire
@@ -246,6 +247,7 @@ def _contact(
         values["agent_version"] = legible(admitted.report.agent_version)
     if host.stream is None:
         connection.execute(sa.insert(contacts).values(host_id=host.host_id, **values))
+        gaps.heard(connection, host.host_id, observed_at, admitted.received_at)
     else:
         connection.execute(sa.update(contacts).where(contacts.c.host_id == host.host_id).values(**values))
 

@@ -54,7 +54,9 @@ def finding_due(view: View) -> Iterator[Metric]:
 
 
 def findings(view: View) -> Iterator[Metric]:
+    """Those of machines that never reported among them, where the ledger says that they are."""
     counts = Counter((each.machine.place, each.severity, each.state) for each in view.problems)
+    counts.update((each.place, each.severity, each.state) for each in view.asset_problems)
     metric = GaugeMetricFamily(
         "secmon_findings", "Unresolved findings.", labels=("zone", "department", "severity", "state")
     )
@@ -69,6 +71,7 @@ def findings_overdue(view: View) -> Iterator[Metric]:
     counts = Counter(
         (each.machine.place, each.severity) for each in view.problems if each.is_due and each.due_at < view.now
     )
+    counts.update((each.place, each.severity) for each in view.asset_problems if each.is_due and each.due_at < view.now)
     metric = GaugeMetricFamily(
         "secmon_findings_overdue",
         "Unresolved findings past their due date, excepted and disputed ones left out.",

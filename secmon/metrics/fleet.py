@@ -15,15 +15,18 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Connection
 
 from secmon.config import Config
 from secmon.metrics.labels import NONE, Place
+from secmon.store.gaps import in_ledger
 from secmon.store.hosts import USE
 from secmon.store.schema import assets, contacts, host_assets, host_attributes, hosts
 
+_decode = msgspec.json.Decoder(dict[str, str]).decode
 STATES: Final = ("reporting", "silent", "never_reported", "unlisted", "stored")
 
 
@@ -48,17 +51,15 @@ class Fleet(Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     """Every pair of zone and department that occurs, and every configured zone: what gets a 0."""
     zones: tuple[str, ...]
-    missing: Mapping[str, int]
-    """State → rows of the ledger that no machine stands for."""
+    missing: Mapping[tuple[Place, str], int]
+    """Rows of the ledger that no machine stands for, by place and state."""
 
 
 def read_fleet(connection: Connection, config: Config, now: datetime) -> Fleet:
     found = _machines(connection, config, now)
     machines = {machine.host_id: machine for machine in found if machine.state != "stored"}
-    missing = _missing(connection)
-    places = {machine.place for machine in found}
-    if missing:
-        places.add(Place(NONE, NONE))
+    missing = _missing(connection, now)
+    places = {machine.place for machine in found} | {place for place, _ in missing}
     seen = {place.zone for place in places}
     places |= {Place(zone.id, NONE) for zone in config.zones if zone.id not in seen}
     places = places or {Place(NONE, NONE)}
@@ -147,18 +148,28 @@ def _attributes(connection: Connection) -> dict[uuid.UUID, dict[str, str]]:
 
 def _listed(connection: Connection) -> frozenset[uuid.UUID] | None:
     """Hosts that stand in the ledger; None when the office keeps none."""
-    if connection.execute(sa.select(assets.c.asset_id).limit(1)).first() is None:
+    present = assets.c.removed_at.is_(None)
+    if connection.execute(sa.select(assets.c.asset_id).where(present).limit(1)).first() is None:
         return None
-    query = sa.select(host_assets.c.host_id).where(host_assets.c.valid_to.is_(None))
+    linked = sa.select(host_assets.c.host_id).join(assets, assets.c.asset_id == host_assets.c.asset_id)
+    query = linked.where(host_assets.c.valid_to.is_(None), present)
     return frozenset(connection.execute(query).scalars())
 
 
-def _missing(connection: Connection) -> Mapping[str, int]:
+def asset_place(attributes: str) -> Place:
+    """Where the ledger says that the machine is; `attributes` as `assets` has them."""
+    said = _decode(attributes)
+    return Place(said.get("zone") or NONE, said.get("department") or NONE)
+
+
+def _missing(connection: Connection, now: datetime) -> Mapping[tuple[Place, str], int]:
     present = (
         sa.select(host_assets.c.asset_id)
         .join(hosts, hosts.c.host_id == host_assets.c.host_id)
         .where(host_assets.c.valid_to.is_(None), hosts.c.retired_at.is_(None))
     )
     ever = sa.exists().where(host_assets.c.asset_id == assets.c.asset_id)
-    rows = connection.execute(sa.select(ever).where(assets.c.asset_id.not_in(present)))
-    return Counter("stored" if was_linked else "never_reported" for (was_linked,) in rows)
+    rows = connection.execute(
+        sa.select(ever, assets.c.attributes).where(assets.c.asset_id.not_in(present), in_ledger(now))
+    )
+    return Counter((asset_place(said), "stored" if was_linked else "never_reported") for was_linked, said in rows)

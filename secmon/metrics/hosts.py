@@ -10,15 +10,14 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from secmon.metrics.fleet import STATES, Machine
-from secmon.metrics.labels import NONE, UNKNOWN, Place
+from secmon.metrics.labels import UNKNOWN
 from secmon.metrics.systems import systems
 from secmon.metrics.view import View
 
 
 def hosts(view: View) -> Iterator[Metric]:
     counts = Counter((machine.place, machine.state) for machine in view.fleet.machines.values())
-    for state, count in view.fleet.missing.items():
-        counts[Place(NONE, NONE), state] += count
+    counts.update(view.fleet.missing)
     for stored, count in view.fleet.stored.items():
         counts[stored, "stored"] += count
     metric = GaugeMetricFamily(

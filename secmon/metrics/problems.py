@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from secmon.exceptions.model import COVERED
-from secmon.metrics.fleet import Machine
+from secmon.metrics.fleet import Machine, asset_place
+from secmon.metrics.labels import Place
+from secmon.store.gaps import unresolved
 from secmon.store.schema import findings
 
 
@@ -29,6 +31,25 @@ class Problem(NamedTuple):
     def is_due(self) -> bool:
         """Something is to be done about it."""
         return self.state not in COVERED
+
+
+class AssetProblem(NamedTuple):
+    """Of a machine that never reported: it has no name among the metrics, and only counts."""
+
+    place: Place
+    severity: str
+    state: str
+    due_at: datetime
+
+    @property
+    def is_due(self) -> bool:
+        return self.state not in COVERED
+
+
+def read_asset_problems(connection: Connection) -> list[AssetProblem]:
+    return [
+        AssetProblem(asset_place(row.attributes), row.severity, row.state, row.due_at) for row in unresolved(connection)
+    ]
 
 
 def read_problems(connection: Connection, machines: Mapping[uuid.UUID, Machine]) -> list[Problem]:

@@ -16,7 +16,7 @@ from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.lifecycle import Lifecycle
 from secmon.metrics.answers import Answers
 from secmon.metrics.fleet import Fleet, read_fleet
-from secmon.metrics.problems import Problem, read_problems
+from secmon.metrics.problems import AssetProblem, Problem, read_asset_problems, read_problems
 from secmon.metrics.readings import Brief, Reading, Readings
 from secmon.metrics.totals import Totals
 
@@ -80,6 +80,10 @@ class View:
     @cached_property
     def problems(self) -> list[Problem]:
         return read_problems(self.connection, self.fleet.machines)
+
+    @cached_property
+    def asset_problems(self) -> list[AssetProblem]:
+        return read_asset_problems(self.connection)
 
     @cached_property
     def revisions(self) -> Mapping[uuid.UUID, int]:

@@ -116,6 +116,8 @@ class Mail(Struct, frozen=True, kw_only=True):
     time_zone: ZoneInfo
     topics: tuple[Topic, ...] = ()
     """Of problem, recovery and flapping."""
+    follows: bool = True
+    """A mail will say that it is over."""
     newcomers: tuple[NewMachine, ...] = ()
     """Worst first."""
     ruleset: str = ""

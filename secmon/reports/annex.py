@@ -13,9 +13,10 @@ from secmon.notify.text import one_line
 from secmon.reasons import sentence
 from secmon.reports.attestations import attested_rows, open_rows
 from secmon.reports.clauses import GUIDELINE
-from secmon.reports.drawing import NO_DEPARTMENT, NO_NUMBER, NO_ZONE, Bar, Rows, bar
+from secmon.reports.drawing import NO_DEPARTMENT, NO_NAME, NO_NUMBER, NO_ZONE, Bar, Rows, bar
 from secmon.reports.exceptions import dispute_rows, exception_rows
 from secmon.reports.model import (
+    AssetLine,
     CheckState,
     FailingMachine,
     MachineLine,
@@ -56,6 +57,8 @@ class Annex(Struct, frozen=True, kw_only=True):
     steps: Rows
     failing: Sequence[MachineBlock]
     absent: Rows
+    never_reported: Rows
+    """Asset number, machine, department, zone, entered on."""
     unknown: Rows
     checks: Rows
     exceptions: Rows
@@ -99,6 +102,7 @@ def annex(report: MonthlyReport, speaker: Speaker) -> Annex:
         absent=[
             [*_machine(each.machine, names, speaker), _last_seen(each.last_seen_at, speaker)] for each in report.absent
         ],
+        never_reported=[_asset(line, names, speaker) for line in report.never_reported],
         unknown=[
             [
                 *_machine(each.machine, names, speaker),
@@ -151,6 +155,17 @@ def _machine(line: MachineLine, names: _Names, speaker: Speaker) -> list[str]:
         speaker.plain(line.asset_number, NO_NUMBER),
         speaker.plain(line.department, NO_DEPARTMENT),
         names.zones[line.zone],
+    ]
+
+
+def _asset(line: AssetLine, names: _Names, speaker: Speaker) -> list[str]:
+    covered = speaker.say(f"（例外 {line.exception}）", f" (excepted: {line.exception})") if line.exception else ""
+    return [
+        one_line(line.asset_number),
+        speaker.plain(one_line(line.name), NO_NAME),
+        speaker.plain(line.department, NO_DEPARTMENT),
+        names.zones.get(line.zone) or speaker.plain(line.zone, NO_ZONE),
+        speaker.short_day(line.since) + covered,
     ]
 
 

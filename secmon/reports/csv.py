@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
+from secmon.ledger.gaps import NEVER_REPORTED
 from secmon.reasons import sentence
 from secmon.reports.archive import Archived
 from secmon.reports.exceptions import last_moment, why
 from secmon.reports.model import MachineLine, MonthlyReport
 from secmon.reports.speaker import Speaker
-from secmon.reports.words import SEVERITY, STATUS
+from secmon.reports.words import SEVERITY, STATUS, WORDS
 
 _COLUMNS = (
     Text(ja="対象月", en="Month"),
@@ -84,6 +85,16 @@ def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:
         word = speaker.say("報告なし", "Does not report")
         seen = speaker.iso_day(absent.last_seen_at)
         yield [*about(absent.machine), word, "", "", "", "", "", seen, "", ""]
+    yield from _never_reported(report, speaker, zones)
+
+
+def _never_reported(report: MonthlyReport, speaker: Speaker, zones: Mapping[str, str]) -> Iterator[list[str]]:
+    for line in report.never_reported:
+        word = speaker.of(WORDS["never_reported"])
+        if line.exception:
+            word += speaker.say(f"（例外 {line.exception}）", f" (excepted: {line.exception})")
+        about = [line.name, line.asset_number, line.department, line.location, zones.get(line.zone, line.zone)]
+        yield [report.month, *about, word, "", NEVER_REPORTED.id, "", "", "", speaker.iso_day(line.since), "", ""]
 
 
 def _exceptions(report: MonthlyReport, speaker: Speaker, zones: Mapping[str, str]) -> Iterator[list[str]]:

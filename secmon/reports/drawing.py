@@ -14,6 +14,7 @@ Rows = Sequence[Sequence[str]]
 NO_ZONE = Text(ja="系統未設定", en="(no zone)")
 NO_DEPARTMENT = Text(ja="課未登録", en="(no department)")
 NO_NUMBER = Text(ja="台帳なし", en="not in ledger")
+NO_NAME = Text(ja="名称なし", en="(no name)")
 
 
 class Bar(Struct, frozen=True, kw_only=True):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from secmon.ledger.gaps import GAPS
 from secmon.notify.text import one_line
 from secmon.reports.drawing import Rows
-from secmon.reports.model import ExceptionLine, MonthlyReport
+from secmon.reports.model import AssetLine, ExceptionLine, MonthlyReport
 from secmon.reports.snapshot import Moment, Snapshot
 from secmon.reports.speaker import Speaker
 from secmon.store.exceptions import register
@@ -21,10 +22,12 @@ SOON = timedelta(days=60)
 """An exception that ends within this time is worth a word on page one: approving anew takes a meeting."""
 
 
-def register_lines(connection: Connection, snap: Snapshot, moment: Moment) -> tuple[ExceptionLine, ...]:
+def register_lines(
+    connection: Connection, snap: Snapshot, never_reported: Sequence[AssetLine], moment: Moment
+) -> tuple[ExceptionLine, ...]:
     """All that held at the moment, with what they covered then."""
-    problems: Counter[str] = Counter()
-    machines: Counter[str] = Counter()
+    problems = Counter(line.exception for line in never_reported if line.exception)
+    machines = Counter(problems)
     for answers in snap.answers.values():
         mine = Counter(record.number for answer in answers.values() for record in answer.covers.values())
         problems += mine
@@ -110,4 +113,6 @@ def _what(line: ExceptionLine, titles: Mapping[str, str], zones: Mapping[str, st
     parts = [one_line(part) for part in named if part]
     place = speaker.say("・", ", ").join(parts) or speaker.say("すべての端末", "all machines")
     affected = speaker.say(f"（該当 {line.machines}台）", f" ({speaker.machines(line.machines)} now)")
-    return [line.number, titles.get(line.check, line.check) + item, place + affected, why(line, speaker)]
+    gap = GAPS.get(line.check)
+    title = speaker.of(gap.title) if gap else titles.get(line.check, line.check)
+    return [line.number, title + item, place + affected, why(line, speaker)]

@@ -222,6 +222,20 @@ class AbsentMachine(Struct, frozen=True, kw_only=True):
     """None: it never reported."""
 
 
+class AssetLine(Struct, frozen=True, kw_only=True):
+    """A row of the ledger whose machine never reported."""
+
+    asset_number: str
+    name: str
+    zone: str
+    department: str
+    location: str
+    since: datetime
+    """From when on it was to report."""
+    exception: str
+    """Number of the exception or dispute that covers it; empty where it needs action."""
+
+
 class Decision(Struct, frozen=True, kw_only=True):
     """Something that a superior is asked to decide."""
 
@@ -311,6 +325,8 @@ class MonthlyReport(Struct, frozen=True, kw_only=True):
     """Worst first."""
     unknown: tuple[UnknownMachine, ...]
     absent: tuple[AbsentMachine, ...]
+    never_reported: tuple[AssetLine, ...] = ()
+    """Rows of the ledger without a machine that ever reported, after the time they have for it."""
     checks: tuple[CheckState, ...]
     corrections: Corrections | None
     """None: no report of the month before was archived."""

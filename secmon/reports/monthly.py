@@ -88,6 +88,7 @@ def monthly(
     catalogue = Catalogue(rules=rules.checks, clauses=clauses_of(rules.frameworks, rules.checks.checks))
     checks = now_.checks or (frozenset(rules.checks.checks) if now_.machines else frozenset())
     failing = _failing(now_, catalogue, snapshot.known_findings(connection, moment))
+    never_reported = tuple(snapshot.never_reported(connection, moment))
     next_month_ends = month.plus(2).begins(tz) - _INSTANT
     return MonthlyReport(
         format=FORMAT,
@@ -112,9 +113,10 @@ def monthly(
             for machine in now_.machines.values()
             if machine.presence != "reporting"
         ),
+        never_reported=never_reported,
         checks=_checks(now_, then, catalogue, checks),
         corrections=_corrections(connection, config, month.plus(-1), before, then),
-        exceptions=register_lines(connection, now_, moment),
+        exceptions=register_lines(connection, now_, never_reported, moment),
         attestations=attestation_lines(connection, rules, moment, tz),
         rulesets=now_.rulesets or (rules.checks.version,),
     )

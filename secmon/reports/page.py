@@ -90,6 +90,14 @@ def _coverage_notes(report: MonthlyReport, speaker: Speaker) -> list[str]:
                 f"{coverage.ledger_unmonitored} in the ledger, not monitored",
             )
         )
+    silent = sum(not line.exception for line in report.never_reported)
+    if silent:
+        notes.append(
+            speaker.say(
+                f"台帳の機器のうち、猶予期間を過ぎても一度も報告のないもの {silent}台（別紙３）",
+                f"{speaker.machines(silent)} in the ledger, never reported in the time they had (annex 3)",
+            )
+        )
     if coverage.stored:
         notes.append(
             speaker.say(

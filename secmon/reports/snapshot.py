@@ -7,23 +7,27 @@ arrives later can never change what is read here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
 
 from secmon.config import Config
 from secmon.evaluate.model import Item, Standing
-from secmon.exceptions.model import COVERS, Record, Register, failing_items, standing
-from secmon.reports.model import Counts, MachineLine
-from secmon.store.exceptions import register
+from secmon.exceptions.model import COVERS, Record, Register, standing
+from secmon.ledger.gaps import NEVER_REPORTED
+from secmon.reports.model import AssetLine, Counts, MachineLine
+from secmon.store.exceptions import covers_of, register
+from secmon.store.gaps import in_ledger, since
 from secmon.store.hosts import is_stored, valid
 from secmon.store.results import items_of
 from secmon.store.schema import (
+    asset_findings,
     assets,
     findings,
     host_assets,
@@ -102,7 +106,7 @@ def _answer(row: Row[Any], borne: Register, attributes: Mapping[str, str]) -> An
     if row.status in _PLAIN:
         return _PLAIN[row.status]
     items = items_of(row)
-    covers = _covers(row, items, borne, attributes)
+    covers = covers_of(row, items, borne, attributes)
     status, reason = standing(row.status, items, {key: COVERS[record.kind] for key, record in covers.items()}.get)
     return Answer(
         status=status,
@@ -112,15 +116,6 @@ def _answer(row: Row[Any], borne: Register, attributes: Mapping[str, str]) -> An
         since=row.observed_from,
         covers=covers,
     )
-
-
-def _covers(
-    row: Row[Any], items: Sequence[Item], borne: Register, attributes: Mapping[str, str]
-) -> Mapping[str, Record]:
-    if row.status != "fail" or row.check_id not in borne.checks:
-        return {}
-    found = {key: borne.find(row.host_id, attributes, row.check_id, key) for key in failing_items(items)}
-    return {key: record for key, record in found.items() if record is not None}
 
 
 def _results(moment: Moment) -> sa.Select[Any]:
@@ -207,6 +202,7 @@ def _asset_numbers(connection: Connection, moment: Moment) -> dict[UUID, tuple[s
         sa.select(host_assets.c.host_id, assets.c.asset_number, assets.c.location)
         .join(assets, assets.c.asset_id == host_assets.c.asset_id)
         .where(host_assets.c.recorded_at <= moment.known_at, *valid(host_assets, moment.at))
+        .where(sa.or_(assets.c.removed_at.is_(None), assets.c.removed_at > min(moment.at, moment.known_at)))
         .order_by(host_assets.c.recorded_at)
     )
     return {host_id: (number, location) for host_id, number, location in connection.execute(query)}
@@ -228,7 +224,7 @@ def _last_seen(connection: Connection, moment: Moment) -> dict[UUID, datetime]:
 
 def ledger(connection: Connection, moment: Moment) -> tuple[int, int]:
     """Rows of the office's ledger, and how many of them no machine was linked to."""
-    known = assets.c.recorded_at <= min(moment.at, moment.known_at)
+    known = in_ledger(min(moment.at, moment.known_at))
     linked = sa.exists().where(
         host_assets.c.asset_id == assets.c.asset_id,
         host_assets.c.recorded_at <= moment.known_at,
@@ -237,6 +233,37 @@ def ledger(connection: Connection, moment: Moment) -> tuple[int, int]:
     rows = connection.execute(sa.select(sa.func.count()).select_from(assets).where(known)).scalar_one()
     unlinked = connection.execute(sa.select(sa.func.count()).select_from(assets).where(known, ~linked)).scalar_one()
     return rows, unlinked
+
+
+def never_reported(connection: Connection, moment: Moment) -> list[AssetLine]:
+    """Rows of the ledger whose machine had not reported although its time was over."""
+    query = (
+        sa.select(assets, asset_findings.c.opened_at, since().label("since"))
+        .join(asset_findings, asset_findings.c.asset_id == assets.c.asset_id)
+        .where(
+            asset_findings.c.check_id == NEVER_REPORTED.id,
+            asset_findings.c.opened_at <= moment.at,
+            asset_findings.c.recorded_at <= moment.known_at,
+            sa.or_(asset_findings.c.resolved_at.is_(None), asset_findings.c.resolved_at > moment.at),
+        )
+        .order_by(assets.c.asset_number)
+    )
+    borne = register(connection, moment.at, moment.known_at)
+    return [_asset_line(row, borne) for row in connection.execute(query)]
+
+
+def _asset_line(row: Row[Any], borne: Register) -> AssetLine:
+    said = msgspec.json.decode(row.attributes, type=dict[str, str])
+    record = borne.find(row.asset_id, said, NEVER_REPORTED.id, row.asset_number)
+    return AssetLine(
+        asset_number=row.asset_number,
+        name=row.name,
+        zone=said.get("zone", ""),
+        department=said.get("department", ""),
+        location=said.get("location", "") or row.location,
+        since=row.since,
+        exception=record.number if record else "",
+    )
 
 
 # ── counts over time ──────────────────────────────────────────────────────────────────────────────────────────────────

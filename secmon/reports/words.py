@@ -98,6 +98,11 @@ WORDS: Final[Mapping[str, Text]] = {
     "annex_unknown": _t("別紙３　確認できなかった端末", "Annex 3  What could not be checked"),
     "absent": _t("報告のない端末", "Machines that do not report"),
     "last_seen": _t("最後の報告", "Last report"),
+    "never_reported": _t("台帳にあるのに一度も報告のない機器", "In the ledger, never reported"),
+    "entered": _t("台帳への記載日", "Entered"),
+    "no_never_reported": _t(
+        "猶予期間を過ぎても一度も報告のない機器はありません。", "No machine of the ledger has been silent for too long."
+    ),
     "no_absent": _t("報告のない端末はありません。", "Every machine reports."),
     "undetermined": _t("一部の項目を確認できなかった端末", "Machines with undetermined checks"),
     "count": _t("項目数", "Checks"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,10 +13,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy.engine import Connection, Row
 
-from secmon.evaluate.model import Standing
-from secmon.exceptions.model import COVERED, Cover, Kind, Record, Register, Scope, standing
+from secmon.evaluate.model import Item, Standing
+from secmon.exceptions.model import COVERED, Cover, Kind, Record, Register, Scope, failing_items, standing
 from secmon.store.results import decode_items
-from secmon.store.schema import exceptions, findings, results
+from secmon.store.schema import asset_findings, exceptions, findings, results
 
 _LOCK: Final = 0x5EC_0E8C  # any number of our own: one hand at the register at a time on PostgreSQL
 _LETTERS: Final[Mapping[Kind, str]] = {"exception": "E", "dispute": "D"}
@@ -113,6 +113,16 @@ def register(connection: Connection, at: datetime, known_at: datetime | None = N
     return Register(record for record in records if record.holds(at, known_at))
 
 
+def covers_of(
+    row: Row[Any], items: Sequence[Item], borne: Register, attributes: Mapping[str, str]
+) -> dict[str, Record]:
+    """Of a row of `results` whose check fails: by failing item the record that covers it."""
+    if row.status != "fail" or row.check_id not in borne.checks:
+        return {}
+    found = {key: borne.find(row.host_id, attributes, row.check_id, key) for key in failing_items(items)}
+    return {key: record for key, record in found.items() if record is not None}
+
+
 def lock(connection: Connection) -> None:
     """SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
@@ -142,14 +152,23 @@ Place = tuple[uuid.UUID, str]
 """Machine and check."""
 
 
-def is_covered() -> sa.ColumnElement[bool]:
-    """Of a query over `findings`: unresolved, and somebody said that it is borne with."""
-    return sa.and_(findings.c.resolved_at.is_(None), findings.c.exception_id.is_not(None))
+def is_covered(table: sa.Table = findings) -> sa.ColumnElement[bool]:
+    """Of a query over `findings` or `asset_findings`: unresolved, and somebody said that it is borne with."""
+    return sa.and_(table.c.resolved_at.is_(None), table.c.exception_id.is_not(None))
 
 
-def is_due() -> sa.ColumnElement[bool]:
-    """Of a query over `findings`: unresolved, and something is to be done about it."""
-    return sa.and_(findings.c.resolved_at.is_(None), findings.c.exception_id.is_(None))
+def count_covered(connection: Connection) -> Mapping[uuid.UUID, int]:
+    """By exception or dispute, how many findings it covers now, those of assets among them."""
+    counts: Counter[uuid.UUID] = Counter()
+    for table in (findings, asset_findings):
+        query = sa.select(table.c.exception_id, sa.func.count()).where(is_covered(table))
+        counts.update({row[0]: row[1] for row in connection.execute(query.group_by(table.c.exception_id))})
+    return counts
+
+
+def is_due(table: sa.Table = findings) -> sa.ColumnElement[bool]:
+    """Of a query over `findings` or `asset_findings`: unresolved, and something is to be done about it."""
+    return sa.and_(table.c.resolved_at.is_(None), table.c.exception_id.is_(None))
 
 
 def softened(

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
@@ -17,7 +18,7 @@ from secmon.evaluate.model import SEVERITIES
 from secmon.exceptions.model import ends
 from secmon.japanese import next_working_day
 from secmon.store.exceptions import is_due
-from secmon.store.schema import exceptions, findings, host_attributes, hosts
+from secmon.store.schema import asset_findings, assets, exceptions, findings, host_attributes, hosts
 
 SPREAD_DAYS: Final[Mapping[str, int]] = {"high": 30, "medium": 90, "low": 180}
 """Within so many days what was there at the beginning is due, by severity."""
@@ -44,28 +45,63 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def read(connection: Connection, choice: Choice) -> list[Row[Any]]:
-    """Rows of `findings` with `host` and the `number` of what covers them; what is due first stands first."""
+    """Rows of `findings` with `host` and the `number` of what covers them; what is due first stands first. Among them
+    those of machines that never reported: `host_id` is None, `host` what the ledger says, `item` the asset number."""
+    rows = [*_of_machines(connection, choice), *_of_assets(connection, choice)]
+    return sorted(rows, key=lambda row: (row.due_at, row.host, row.check_id, row.item))
+
+
+def _of_assets(connection: Connection, choice: Choice) -> Iterator[Row[Any]]:
+    if choice.host_id is not None:
+        return
+    query = (
+        sa.select(
+            asset_findings, sa.null().label("host_id"), sa.null().label("unconfirmed_since"), assets.c.attributes,
+            assets.c.asset_number.label("item"), exceptions.c.number,
+            sa.case((assets.c.name == "", assets.c.asset_number), else_=assets.c.name).label("host"),
+        )
+        .join(assets, assets.c.asset_id == asset_findings.c.asset_id)
+        .outerjoin(exceptions, exceptions.c.exception_id == asset_findings.c.exception_id)
+        .where(asset_findings.c.resolved_at.is_(None), *_conditions(choice, asset_findings, assets.c.asset_number))
+    )  # fmt: skip
+    for row in connection.execute(query).all():
+        said = msgspec.json.decode(row.attributes, type=dict[str, str])
+        if all(getattr(choice, name) in (None, said.get(name)) for name in ("zone", "department")):
+            yield row
+
+
+def _of_machines(connection: Connection, choice: Choice) -> Sequence[Row[Any]]:
     query = (
         sa.select(findings, hosts.c.name.label("host"), exceptions.c.number)
         .join(hosts, hosts.c.host_id == findings.c.host_id)
         .outerjoin(exceptions, exceptions.c.exception_id == findings.c.exception_id)
-        .where(findings.c.resolved_at.is_(None), *_conditions(choice))
-        .order_by(findings.c.due_at, hosts.c.name, findings.c.check_id, findings.c["item"])
+        .where(
+            findings.c.resolved_at.is_(None), *_conditions(choice, findings, findings.c["item"]), *_of_places(choice)
+        )
     )
-    return list(connection.execute(query))
+    return connection.execute(query).all()
 
 
-def _conditions(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+def _conditions(choice: Choice, table: sa.Table, item: sa.Column[Any]) -> Iterator[sa.ColumnElement[bool]]:
+    """All but machine, zone and department."""
     for column, value in (
-        (findings.c.host_id, choice.host_id),
-        (findings.c.check_id, choice.check),
-        (findings.c["item"], choice.item),
-        (findings.c.severity, choice.severity),
-        (findings.c.state, choice.state),
-        (findings.c.owner, choice.owner),
+        (table.c.check_id, choice.check),
+        (item, choice.item),
+        (table.c.severity, choice.severity),
+        (table.c.state, choice.state),
+        (table.c.owner, choice.owner),
     ):
         if value is not None:
             yield column == value
+    if choice.overdue_at is not None:
+        yield sa.and_(is_due(table), table.c.due_at < choice.overdue_at)
+    if choice.ids:
+        yield sa.or_(*(table.c.finding_id.between(*_span(beginning)) for beginning in choice.ids))
+
+
+def _of_places(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+    if choice.host_id is not None:
+        yield findings.c.host_id == choice.host_id
     for name in ("zone", "department"):
         if (value := getattr(choice, name)) is not None:
             yield sa.exists().where(
@@ -74,10 +110,6 @@ def _conditions(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
                 host_attributes.c.value == value,
                 host_attributes.c.valid_to.is_(None),
             )
-    if choice.overdue_at is not None:
-        yield sa.and_(is_due(), findings.c.due_at < choice.overdue_at)
-    if choice.ids:
-        yield sa.or_(*(findings.c.finding_id.between(*_span(beginning)) for beginning in choice.ids))
 
 
 def _span(beginning: str) -> tuple[uuid.UUID, uuid.UUID]:
@@ -114,9 +146,11 @@ def due_moment(day: date, config: Config) -> datetime:
 def _set(connection: Connection, those: Sequence[Row[Any] | Known], **values: object) -> None:
     for start in range(0, len(those), _CHUNK):
         some = those[start : start + _CHUNK]
-        here = findings.c.host_id.in_({each.host_id for each in some})
-        wanted = findings.c.finding_id.in_([each.finding_id for each in some])
+        here = findings.c.host_id.in_({each.host_id for each in some if each.host_id is not None})
+        wanted = findings.c.finding_id.in_([each.finding_id for each in some if each.host_id is not None])
         connection.execute(sa.update(findings).where(here, wanted).values(**values))
+        of_assets = asset_findings.c.finding_id.in_([each.finding_id for each in some if each.host_id is None])
+        connection.execute(sa.update(asset_findings).where(of_assets).values(**values))
 
 
 # ── the beginning ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,7 +160,8 @@ class Known(Struct, frozen=True, kw_only=True):
     """A finding that is taken as known, with the day by which it shall be put right."""
 
     finding_id: uuid.UUID
-    host_id: uuid.UUID
+    host_id: uuid.UUID | None
+    """None: of a machine that never reported."""
     severity: str
     due_at: datetime
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, tzinfo
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -14,7 +14,22 @@ from sqlalchemy.engine import Connection, Row
 from secmon.ledger.plan import Known
 from secmon.ledger.rows import LedgerRow
 from secmon.store.hosts import attributes_of, link_asset, set_attribute
-from secmon.store.schema import assets, enrollments, host_assets, host_attributes, hosts, planned_attributes
+from secmon.store.schema import (
+    assets,
+    enrollments,
+    host_assets,
+    host_attributes,
+    hosts,
+    planned_attributes,
+    results,
+)
+
+IN_LEDGER: Final = "zone.in-ledger"
+"""The check that asks for the attribute."""
+LEDGER: Final = "ledger"
+"""The attribute that says whether a machine stands in the ledger, made at each judging; none without a ledger."""
+LISTED, UNLISTED = "listed", "unlisted"
+_CHUNK: Final = 500
 
 
 def known_machines(connection: Connection, on: date | None = None) -> list[Known]:
@@ -53,19 +68,75 @@ def known_machines(connection: Connection, on: date | None = None) -> list[Known
     ]
 
 
-def list_row(connection: Connection, row: LedgerRow, now: datetime, *, in_force: bool) -> None:
-    """The row stands in the ledger from now on. Unless `in_force`, a row that is there keeps saying what it says."""
+def ledger_standings(connection: Connection, host_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """`listed` or `unlisted` for each; empty where the office keeps no ledger."""
+    if not connection.execute(sa.select(sa.exists().where(assets.c.removed_at.is_(None)))).scalar_one():
+        return {}
+    query = sa.select(hosts.c.host_id).where(hosts.c.host_id.in_(list(host_ids)), _is_listed(hosts.c.host_id))
+    listed = set(connection.execute(query).scalars())
+    return {host_id: LISTED if host_id in listed else UNLISTED for host_id in host_ids}
+
+
+def _is_listed(host_id: sa.ColumnElement[uuid.UUID]) -> sa.ColumnElement[bool]:
+    return (
+        sa.select(sa.literal(1))
+        .select_from(host_assets.join(assets, assets.c.asset_id == host_assets.c.asset_id))
+        .where(host_assets.c.host_id == host_id, host_assets.c.valid_to.is_(None), assets.c.removed_at.is_(None))
+        .exists()
+    )
+
+
+def misjudged(connection: Connection) -> list[uuid.UUID]:
+    """Judged machines whose answer about the ledger is none that it gives now."""
+    kept = connection.execute(sa.select(sa.exists().where(assets.c.removed_at.is_(None)))).scalar_one()
+    listed = sa.case((_is_listed(hosts.c.host_id), "pass"), else_="fail") if kept else sa.literal("not_applicable")
+    answered = sa.and_(
+        results.c.host_id == hosts.c.host_id, results.c.check_id == IN_LEDGER, results.c.observed_to.is_(None)
+    )
+    query = (
+        sa.select(hosts.c.host_id)
+        .join(results, answered)
+        .where(hosts.c.retired_at.is_(None), hosts.c.judged_ruleset.is_not(None), results.c.status != listed)
+    )
+    return list(connection.execute(query.order_by(hosts.c.host_id)).scalars())
+
+
+def list_row(connection: Connection, row: LedgerRow, now: datetime, later: datetime | None = None) -> None:
+    """The row stands in the ledger from now on. Where it is to hold `later`, a row that is there keeps saying what it
+    says, and the machine of a new one is not expected before."""
     found = connection.execute(sa.select(assets.c.asset_id).where(assets.c.asset_number == row.asset_number)).scalar()
-    values: dict[str, object] = {"listed_at": now}
+    values: dict[str, object] = {"listed_at": now, "removed_at": None}
     values |= {name: said for name, said in (("name", row.name), ("serial", row.serial)) if said}
-    if found is None or in_force:
+    if found is None or later is None:
         values["attributes"] = msgspec.json.encode(dict(sorted(row.attributes.items()))).decode()
         values |= {"location": row.attributes["location"]} if "location" in row.attributes else {}
+    if found is not None and later is None:
+        values["expected_from"] = sa.case((assets.c.expected_from > now, sa.null()), else_=assets.c.expected_from)
     if found is None:
         values |= {"asset_id": uuid.uuid4(), "asset_number": row.asset_number, "recorded_at": now}
+        values["expected_from"] = later
         connection.execute(sa.insert(assets).values(**values))
     else:
         connection.execute(sa.update(assets).where(assets.c.asset_id == found).values(**values))
+
+
+def vanished(connection: Connection, numbers: Collection[str]) -> list[Row[Any]]:
+    """Rows of ledgers taken in before that have none of these numbers; what was put in by hand is not meant."""
+    query = sa.select(assets).where(assets.c.listed_at.is_not(None), assets.c.removed_at.is_(None))
+    rows = connection.execute(query.order_by(assets.c.asset_number))
+    return [row for row in rows if row.asset_number not in numbers]
+
+
+def take_off(connection: Connection, rows: Sequence[Row[Any]], now: datetime) -> None:
+    """The office's ledger has them no more. A machine that stands for one of them goes on, and is not in the ledger."""
+    for start in range(0, len(rows), _CHUNK):
+        wanted = assets.c.asset_id.in_([row.asset_id for row in rows[start : start + _CHUNK]])
+        connection.execute(sa.update(assets).where(wanted, assets.c.removed_at.is_(None)).values(removed_at=now))
+
+
+def put_on(connection: Connection, asset_number: str) -> None:
+    """Somebody says by hand that the ledger has it."""
+    connection.execute(sa.update(assets).where(assets.c.asset_number == asset_number).values(removed_at=None))
 
 
 def adopt(

@@ -29,10 +29,11 @@ _encode_items = msgspec.json.Encoder().encode
 decode_items = msgspec.json.Decoder(tuple[Item, ...]).decode
 
 
-class Judged(Struct, frozen=True, kw_only=True):
-    """The circumstances under which verdicts are recorded."""
+class Circumstances(Struct, frozen=True, kw_only=True):
+    """Under which something happens to an answer."""
 
-    host_id: uuid.UUID
+    host_id: uuid.UUID | None
+    """None: of a row of the ledger that no machine stands for."""
     revision: int
     """Orders this host's rows; one higher than whatever was recorded before."""
     cause: Cause
@@ -40,6 +41,12 @@ class Judged(Struct, frozen=True, kw_only=True):
     recorded_at: datetime
     ruleset: str
     zone: str = ""
+
+
+class Judged(Circumstances, frozen=True, kw_only=True):
+    """The circumstances under which verdicts of a host are recorded."""
+
+    host_id: uuid.UUID
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -194,7 +201,7 @@ class _Steps:
         self.resolved: list[tuple[object, ...]] = []
         self.reopened: list[tuple[object, ...]] = []
         self.opened: list[tuple[object, ...]] = []
-        self.events: list[tuple[Judged, _Event]] = []
+        self.events: list[tuple[Circumstances, _Event]] = []
 
     def write(self, connection: Connection) -> None:
         execute_many(connection, _CONFIRM, self.confirmed)
@@ -322,12 +329,12 @@ def _recently_resolved(
     return {(row.host_id, row.check_id, row.item): row for row in rows}
 
 
-def write_transitions(connection: Connection, judged: Judged, events: Sequence[_Event]) -> None:
+def write_transitions(connection: Connection, judged: Circumstances, events: Sequence[_Event]) -> None:
     """Events are (event, check, item, finding, severity, evidence)."""
     _write_events(connection, [(judged, event) for event in events])
 
 
-def _write_events(connection: Connection, events: Sequence[tuple[Judged, _Event]]) -> None:
+def _write_events(connection: Connection, events: Sequence[tuple[Circumstances, _Event]]) -> None:
     execute_many(
         connection,
         _TELL,

@@ -206,6 +206,8 @@ assets = Table(  # rows of the office's ledger
     Column("serial", String(128)),
     Column("attributes", Text, nullable=False, default="{}", server_default="{}"),  # JSON: as the ledger says now
     Column("listed_at", Instant),  # when an imported ledger had it last; null: put in by hand
+    Column("expected_from", Instant),  # its machine is to report from then on; null: since recorded_at
+    Column("removed_at", Instant),  # the office's ledger has it no more
 )
 
 host_assets = Table(
@@ -340,6 +342,27 @@ findings = Table(  # an open problem; closes only on pass, not_applicable or ret
           sqlite_where=sa.text("resolved_at IS NULL"), postgresql_where=sa.text("resolved_at IS NULL")),
 )  # fmt: skip
 
+asset_findings = Table(  # a row of the ledger whose machine never reported; as `findings`, where there is a machine
+    "asset_findings",
+    metadata,
+    Column("asset_id", Uuid, ForeignKey("assets.asset_id"), primary_key=True),
+    Column("finding_id", Uuid, primary_key=True),
+    Column("check_id", String(128), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("exception_id", Uuid),
+    Column("opened_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("resolved_at", Instant),
+    Column("owner", String(100)),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", String(100)),
+    Column("baseline_at", Instant),
+    Index("uq_asset_findings_unresolved", "asset_id", "check_id", unique=True,
+          sqlite_where=sa.text("resolved_at IS NULL"), postgresql_where=sa.text("resolved_at IS NULL")),
+)  # fmt: skip
+
 exceptions = Table(  # 例外措置 and 誤検知: which problems are borne with, from … to; written once, ended at most once
     "exceptions",
     metadata,
@@ -388,12 +411,12 @@ transitions = Table(  # append-only; written with the result that caused it
     "transitions",
     metadata,
     Column("transition_id", AutoId, primary_key=True, autoincrement=True),
-    Column("host_id", Uuid, ForeignKey("hosts.host_id"), index=True),  # null: of the whole collector
+    Column("host_id", Uuid, ForeignKey("hosts.host_id"), index=True),  # null: of the whole collector, or of an asset
     Column("event", String(16), nullable=False),  # opened, reopened, resolved, excepted, disputed;
     # first_state (of a host), ruleset (of the collector)
     Column("cause", String(16), nullable=False),
     Column("check_id", String(128), nullable=False, default=""),
-    Column("item", String(255), nullable=False, default=""),
+    Column("item", String(255), nullable=False, default=""),  # of an asset its number
     Column("finding_id", Uuid),
     Column("severity", String(16), nullable=False, default=""),
     Column("zone", String(64), nullable=False, default=""),  # of the host at that moment; label of the counter

@@ -11,17 +11,19 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from secmon.exceptions.model import COVERS, Record, Register
 from secmon.store import exceptions as store
 from secmon.store.hosts import attributes_of
-from secmon.store.results import DUE_DAYS, Cause, Judged, write_transitions
+from secmon.store.results import DUE_DAYS, Cause, Circumstances, Judged, write_transitions
+from secmon.store.schema import asset_findings, assets, findings, hosts
 from secmon.store.schema import exceptions as table
-from secmon.store.schema import findings, hosts
 
 _CHUNK: Final = 200
+_decode = msgspec.json.Decoder(dict[str, str]).decode
 _Event = tuple[str, str, str, uuid.UUID, str, str]
 
 
@@ -55,7 +57,45 @@ def settle(connection: Connection, now: datetime, cause: Cause) -> int:
         wanted = sa.select(hosts.c.host_id).where(hosts.c.host_id.in_(some)).order_by(hosts.c.host_id)
         connection.execute(wanted.with_for_update(key_share=True))
         changed += _settle(connection, register, some, now, cause)
-    return changed
+    return changed + settle_assets(connection, register, now, cause)
+
+
+def settle_assets(connection: Connection, register: Register, now: datetime, cause: Cause) -> int:
+    """The same for rows of the ledger whose machine never reported; the item is the asset number."""
+    query = sa.select(asset_findings, assets.c.asset_number, assets.c.attributes).join(
+        assets, assets.c.asset_id == asset_findings.c.asset_id
+    )
+    query = query.where(asset_findings.c.resolved_at.is_(None)).order_by(assets.c.asset_number)
+    rows = connection.execute(query).all()
+    moves: list[tuple[Row[Any], Record | None]] = []
+    for row in rows:
+        said = _decode(row.attributes)
+        record = register.find(row.asset_id, said, row.check_id, row.asset_number)
+        if (record and record.exception_id) != row.exception_id:
+            moves.append((row, record))
+    lapsed = _lapsed(connection, {row.exception_id for row, record in moves if record is None}, now)
+    for row, record in moves:
+        ended = lapsed.get(row.exception_id) if record is None else None
+        values, event, evidence = _asset_move(row, record, now)
+        here = (asset_findings.c.asset_id == row.asset_id, asset_findings.c.finding_id == row.finding_id)
+        connection.execute(sa.update(asset_findings).where(*here).values(**values))
+        if event == row.state:  # one record takes over from another of its kind
+            continue
+        zone = _decode(row.attributes).get("zone", "")
+        why: Cause = cause if record is None and ended is None else "attributes" if record else "time"
+        judged = _circumstances(None, why, ended or now, now, zone)
+        write_transitions(
+            connection, judged, [(event, row.check_id, row.asset_number, row.finding_id, row.severity, evidence)]
+        )
+    return len(moves)
+
+
+def _asset_move(row: Row[Any], record: Record | None, now: datetime) -> tuple[dict[str, object], str, str]:
+    """Values of the row, the event, and what the transition says."""
+    if record is None:
+        return _reopened(row, now), "reopened", ""
+    cover = COVERS[record.kind]
+    return {"state": cover, "exception_id": record.exception_id}, cover, record.number
 
 
 def _settle(
@@ -109,9 +149,15 @@ def _cover(connection: Connection, moves: Collection[tuple[Row[Any], Record | No
 
 def _reopen(connection: Connection, row: Row[Any], now: datetime) -> _Event:
     """It is news again: with the time that a new one has, and unknown to whoever had acknowledged it."""
-    due_at = max(row.due_at, now + timedelta(days=DUE_DAYS.get(row.severity, DUE_DAYS["medium"])))
-    _update(connection, row, state="open", exception_id=None, due_at=due_at, acknowledged_at=None, acknowledged_by=None)
+    _update(connection, row, **_reopened(row, now))
     return ("reopened", row.check_id, row.item, row.finding_id, row.severity, row.evidence)
+
+
+def _reopened(row: Row[Any], now: datetime) -> dict[str, object]:
+    due_at = max(row.due_at, now + timedelta(days=DUE_DAYS.get(row.severity, DUE_DAYS["medium"])))
+    return {
+        "state": "open", "exception_id": None, "due_at": due_at, "acknowledged_at": None, "acknowledged_by": None,
+    }  # fmt: skip
 
 
 def _update(connection: Connection, row: Row[Any], **values: object) -> None:
@@ -137,5 +183,7 @@ def _touch(connection: Connection, host_ids: Iterable[uuid.UUID]) -> None:
     )
 
 
-def _circumstances(host_id: uuid.UUID, cause: Cause, at: datetime, now: datetime, zone: str) -> Judged:
-    return Judged(host_id=host_id, revision=0, cause=cause, observed_at=at, recorded_at=now, ruleset="", zone=zone)
+def _circumstances(host_id: uuid.UUID | None, cause: Cause, at: datetime, now: datetime, zone: str) -> Circumstances:
+    return Circumstances(
+        host_id=host_id, revision=0, cause=cause, observed_at=at, recorded_at=now, ruleset="", zone=zone
+    )

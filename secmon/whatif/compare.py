@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -11,8 +11,11 @@ from msgspec import Struct
 from secmon.evaluate.check import Check
 from secmon.evaluate.condition import Condition
 from secmon.evaluate.judge import evaluate
-from secmon.evaluate.model import Machine, Status, Verdict
+from secmon.evaluate.model import Standing, Status, Verdict
 from secmon.evaluate.ruleset import RuleSet
+from secmon.exceptions.borne import weighed
+from secmon.exceptions.model import Record, Register
+from secmon.whatif.machines import Stored
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -23,6 +26,11 @@ class Change(Struct, frozen=True, kw_only=True):
     before: Status | None
     """None: there is no such check before, or after."""
     after: Status | None
+    before_counts_as: Standing | None = None
+    """Under the exceptions and disputes that hold now: `excepted`, or `unknown` where it is disputed."""
+    after_counts_as: Standing | None = None
+    exceptions: tuple[str, ...] = ()
+    """Numbers of those that would cover what fails then."""
     opened: tuple[str, ...] = ()
     """Keys of the items that would fail and do not now."""
     closed: tuple[str, ...] = ()
@@ -58,29 +66,42 @@ def _judging(check: Check | None) -> object:
 
 
 def changes(
-    host: str, machine: Machine, old: RuleSet, new: RuleSet, checks: Iterable[str], now: datetime
+    stored: Stored, old: RuleSet, new: RuleSet, checks: Iterable[str], now: datetime, register: Register
 ) -> Iterator[Change]:
     """What the machine would answer otherwise, in the order of the checks; other evidence alone is no other answer."""
+    machine = stored.machine
     wanted = list(checks)
     before = {verdict.check: verdict for verdict in evaluate(old, machine, now, wanted)}
     after = {verdict.check: verdict for verdict in evaluate(new, machine, now, wanted)}
     for check in sorted(before.keys() | after.keys()):
-        change = _change(host, check, before.get(check), after.get(check))
+        change = _change(stored, check, before.get(check), after.get(check), register)
         if change is not None:
             yield change
 
 
-def _change(host: str, check: str, before: Verdict | None, after: Verdict | None) -> Change | None:
+def _change(
+    stored: Stored, check: str, before: Verdict | None, after: Verdict | None, register: Register
+) -> Change | None:
     failed, fails = _failing(before), _failing(after)
     status = tuple(verdict.status if verdict is not None else None for verdict in (before, after))
     if status[0] == status[1] and failed == fails:
         return None
     told = after or before
+
+    def counts(verdict: Verdict | None) -> tuple[Standing | None, Mapping[str, Record]]:
+        if verdict is None:
+            return None, {}
+        return weighed(verdict, stored.host_id, stored.machine.attributes, register)
+
+    (counted, _), (counts_as, covers) = counts(before), counts(after)
     return Change(
-        host=host,
+        host=stored.name,
         check=check,
         before=status[0],
         after=status[1],
+        before_counts_as=counted,
+        after_counts_as=counts_as,
+        exceptions=tuple(sorted({record.number for record in covers.values()})),
         opened=tuple(sorted(fails - failed)),
         closed=tuple(sorted(failed - fails)),
         reason=told.reason if told else "",

@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from secmon.evaluate.check import Check
 from secmon.evaluate.judge import evaluate
-from secmon.evaluate.model import Language, Machine, Text, Verdict
+from secmon.evaluate.model import Language, Machine, Standing, Text, Verdict
 from secmon.evaluate.ruleset import RuleSet
 from secmon.evidence import evidence_line
+from secmon.exceptions.borne import Borne, borne, weighed
+from secmon.exceptions.model import Register
+from secmon.exceptions.reminders import KINDS
 from secmon.notify.text import one_line
 from secmon.reasons import sentence
+from secmon.whatif.machines import Stored
 from secmon.whatif.tell import STATUS
 
 MAX_VALUES: Final = 60
@@ -54,10 +58,14 @@ class Explanation(Struct, frozen=True, kw_only=True):
     facts_left_out: int
     observed_at: datetime | None
     answer: Verdict
+    counts_as: Standing
+    """Under the exceptions and disputes that hold now."""
+    borne: tuple[Borne, ...] = ()
 
 
-def explain(id_: str, host: str, machine: Machine, now: datetime, rules: RuleSet) -> Explanation:
+def explain(id_: str, stored: Stored, now: datetime, rules: RuleSet, register: Register, tz: tzinfo) -> Explanation:
     """Raises KeyError for a check that there is not."""
+    machine = stored.machine
     tailored = rules.tailored(machine)
     check, override = tailored.checks[id_], rules.overrides.get(id_)
     read = [fact for path in sorted(check.paths) for fact in read_facts(path, machine)]
@@ -66,9 +74,10 @@ def explain(id_: str, host: str, machine: Machine, now: datetime, rules: RuleSet
     limits = {name: limit.of(machine.zone) for name, limit in check.limits.items()}
     written = {name: limit.of(machine.zone) for name, limit in rules.written[id_].limits.items()}
     (answer,) = evaluate(rules, machine, now, [id_])
+    counts_as, covers = weighed(answer, stored.host_id, machine.attributes, register)
     return Explanation(
         check=check.id,
-        host=host,
+        host=stored.name,
         title=check.title,
         conditions=conditions,
         limits=limits,
@@ -82,6 +91,8 @@ def explain(id_: str, host: str, machine: Machine, now: datetime, rules: RuleSet
         facts_left_out=max(0, len(read) - MAX_VALUES),
         observed_at=machine.observed_at,
         answer=answer,
+        counts_as=counts_as,
+        borne=tuple(borne(item, record, tz) for item, record in sorted(covers.items())),
     )
 
 
@@ -157,6 +168,8 @@ _WORDS: Final[Mapping[str, Text]] = {
     "unread": Text(ja="（読み取れていません）", en="(not determined)"),
     "more": Text(ja="ほか {n} 件", en="and {n} more"),
     "answer": Text(ja="答え", en="answer"),
+    "counts_as": Text(ja="集計での扱い", en="counts as"),
+    "until": Text(ja="{day} まで", en="until {day}"),
     "reason": Text(ja="理由", en="reason"),
     "evidence": Text(ja="根拠", en="evidence"),
     "item": Text(ja="該当する項目", en="items"),
@@ -189,6 +202,18 @@ def told(explanation: Explanation, language: Language, time_zone: tzinfo) -> Ite
     if given.facts_left_out:
         yield f"  {word('more').format(n=given.facts_left_out)}"
     yield from _answer(given.answer, language)
+    if given.borne:
+        yield f"{word('counts_as')}: {STATUS[given.counts_as].of(language)}"
+        yield from (f"  {_covered(each, language)}" for each in given.borne)
+
+
+def _covered(each: Borne, language: Language) -> str:
+    """`tcp/23  例外措置 2026-E01（総務課長、2027-03-31 まで）  理由`."""
+    kind = KINDS[each.kind].of(language)
+    who = [each.approver, _WORDS["until"].of(language).format(day=each.until.isoformat())]
+    within = ("、" if language == "ja" else ", ").join(filter(None, who))
+    told = f"{kind} {each.number}（{within}）" if language == "ja" else f"{kind} {each.number} ({within})"
+    return one_line("  ".join(filter(None, (each.item, told, each.reason))), _MAX_TEXT)
 
 
 def _compared(given: Explanation, written: str) -> Mapping[str, str]:

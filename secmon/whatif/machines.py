@@ -23,6 +23,7 @@ Progress = Callable[[int, int], None]
 class Stored(Struct, frozen=True, kw_only=True):
     """One machine that has reported, under the name that people know."""
 
+    host_id: uuid.UUID
     name: str
     machine: Machine
 
@@ -42,7 +43,7 @@ def stored_machines(database: Database, config: Config, progress: Progress | Non
     for start in range(0, len(ids), BITE):
         with database.read() as connection:
             bite = [
-                Stored(name=names[host_id], machine=load_machine(connection, config, host_id))
+                Stored(host_id=host_id, name=names[host_id], machine=load_machine(connection, config, host_id))
                 for host_id in ids[start : start + BITE]
             ]
         yield from bite

@@ -16,11 +16,13 @@ MAX_MACHINES: Final = 20
 """Shown below one change of one check; `--json` has them all."""
 MAX_ITEMS: Final = 5
 _MAX_TEXT: Final = 200
+_BORNE: Final = Text(ja="（例外措置・誤検知：{numbers}）", en="(covered by {numbers})")
 STATUS: Final[Mapping[str | None, Text]] = {
     "pass": Text(ja="適合", en="pass"),
     "fail": Text(ja="要対応", en="fail"),
     "unknown": Text(ja="確認不能", en="unknown"),
     "not_applicable": Text(ja="対象外", en="not applicable"),
+    "excepted": Text(ja="例外", en="excepted"),
     None: Text(ja="項目なし", en="no such check"),
 }
 _WORDS: Final[Mapping[str, Text]] = {
@@ -51,7 +53,7 @@ def report(changes: Sequence[Change], old: RuleSet, new: RuleSet, machines: int,
     for id_, of_check in groupby(sorted(changes, key=_order), key=lambda change: change.check):
         check = new.checks.get(id_) or old.checks[id_]
         yield f"{id_}  {check.title.of(language)}"
-        for (before, after), group in groupby(of_check, key=lambda change: (change.before, change.after)):
+        for (before, after), group in groupby(of_check, key=_standings):
             those = list(group)
             yield words("count", before=STATUS[before].of(language), after=STATUS[after].of(language), n=len(those))
             yield from (f"    {_machine(change, language)}" for change in those[:MAX_MACHINES])
@@ -60,7 +62,12 @@ def report(changes: Sequence[Change], old: RuleSet, new: RuleSet, machines: int,
 
 
 def _order(change: Change) -> tuple[str, str, str, str]:
-    return change.check, change.before or "", change.after or "", change.host
+    before, after = _standings(change)
+    return change.check, before or "", after or "", change.host
+
+
+def _standings(change: Change) -> tuple[str | None, str | None]:
+    return change.before_counts_as or change.before, change.after_counts_as or change.after
 
 
 def _machine(change: Change, language: Language) -> str:
@@ -68,4 +75,5 @@ def _machine(change: Change, language: Language) -> str:
     if len(signs) > MAX_ITEMS:
         signs = [*signs[:MAX_ITEMS], f"… {len(signs)}"]
     why = sentence(change.reason, language) if change.after == "unknown" and change.reason else ""
-    return one_line("  ".join(filter(None, (change.host, " ".join(signs), why))), _MAX_TEXT)
+    borne = _BORNE.of(language).format(numbers=" ".join(change.exceptions)) if change.exceptions else ""
+    return one_line("  ".join(filter(None, (change.host, " ".join(signs), borne, why))), _MAX_TEXT)

@@ -27,7 +27,7 @@ def _folder(tmp_path: Path, text: str, name: str = "high") -> Path:
 
 def test_it_loads_the_rules_that_come_with_secmon() -> None:
     rules = load_alert_rules(rules_dir())
-    assert [rule.id for rule in rules] == ["high", "new-machine", "rules-changed"]
+    assert [rule.id for rule in rules] == ["high", "ledger", "new-machine", "rules-changed"]
     assert all(caution.text.ja and caution.text.en for rule in rules for caution in rule.cautions)
 
 

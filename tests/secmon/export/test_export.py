@@ -7,7 +7,7 @@ import io
 import json
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,14 @@ import pytest
 
 from secmon import cli
 from secmon.evaluate.model import Item, Text
-from secmon.export.model import Answer, CheckWords, Export, Machine
+from secmon.exceptions.borne import Borne
+from secmon.exceptions.model import Kind, Scope
+from secmon.export.model import Answer, CheckWords, Export, Machine, machines
 from secmon.export.oscal import document
 from secmon.export.table import as_csv
-from tests.support.office import Office, linux
+from tests.secmon.alerts.desk import listening
+from tests.secmon.exceptions.registry import TELNET, enter
+from tests.support.office import START, Office, linux
 
 NOW = datetime(2026, 11, 28, 6, 0, tzinfo=UTC)
 CHECK = CheckWords(
@@ -69,7 +73,7 @@ def test_it_writes_a_line_for_each_item_that_no_spreadsheet_takes_for_a_formula(
 def test_it_has_a_line_for_a_machine_that_never_reported() -> None:
     _, only = lines(as_csv(export(machine("pc")), "en", UTC))  # type: ignore[arg-type]
 
-    assert (only[0], only[5], len(only)) == ("pc", "", 15)
+    assert (only[0], only[5], len(only)) == ("pc", "", 18)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +174,69 @@ def test_it_says_that_the_file_cannot_be_written(tmp_path: Path, capsys: pytest.
 
     assert ended.value.code == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def borne(kind: Kind, item: str = "tcp/23") -> Borne:
+    return Borne(
+        item=item, number="2026-E01" if kind == "exception" else "2026-D01", kind=kind,
+        approver="総務課長" if kind == "exception" else "", until=date(2027, 3, 31),
+        ends_at=datetime(2027, 3, 31, 15, tzinfo=UTC), reason="後継機の納品待ち", measure="通信を庁内に限定",
+    )  # fmt: skip
+
+
+def test_its_table_says_who_accepted_what_until_when() -> None:
+    items = (Item(key="tcp/21", status="fail"), Item(key="tcp/23", status="fail"), Item(key="tcp/99", status="fail"))
+    accepted, disputed = borne("exception"), borne("dispute", "tcp/21")
+    made = export(machine("pc", "fail", items=items, standing="fail", borne=(disputed, accepted)))
+
+    head, *rows = lines(as_csv(made, "ja", UTC))  # type: ignore[arg-type]
+
+    assert head[14:] == ["収集サーバーID", "例外措置・誤検知", "承認者", "例外措置・誤検知の期限"]
+    assert [[row[9], row[5], *row[15:]] for row in rows] == [
+        ["tcp/21", "確認不能（誤検知の届け出）", "2026-D01", "", "2027-03-31"],
+        ["tcp/23", "例外", "2026-E01", "総務課長", "2027-03-31"],
+        ["tcp/99", "要対応", "", "", ""],
+    ]
+
+
+def test_oscal_tells_an_accepted_risk_as_an_approved_deviation_and_no_success() -> None:
+    accepted = machine("pc-1", "fail", standing="excepted", borne=(borne("exception"),))
+    disputed = machine("pc-2", "fail", standing="unknown", borne=(borne("dispute"),))
+
+    def result(*machines: Machine) -> Any:
+        return json.loads(msgspec.json.encode(document(export(*machines), "en")))["assessment-results"]["results"][0]
+
+    alone, both = result(accepted, machine("pc-3", "pass")), result(accepted, disputed)
+
+    (finding,) = alone["findings"]
+    (risk,) = alone["risks"]
+    assert finding["description"] == "1 pass, 0 fail, 0 unknown, 1 excepted, 0 not applicable"
+    assert finding["target"]["status"]["state"] == "not-satisfied"
+    assert "accepted" in finding["target"]["status"]["remarks"]
+    assert finding["related-risks"] == [{"risk-uuid": risk["uuid"]}]
+    assert (risk["status"], risk["statement"]) == ("deviation-approved", "後継機の納品待ち")
+    assert risk["deadline"] == "2027-03-31T15:00:00+00:00"
+    assert {"name": "type", "value": "accept"} in risk["remediations"][0]["props"]
+    assert risk["remediations"][0]["description"] == "通信を庁内に限定"
+    assert {each["value"] for each in risk["props"]} >= {"2026-E01", "総務課長", "2027-03-31"}
+    known = {each["uuid"] for each in alone["observations"]}
+    assert {each["observation-uuid"] for each in risk["related-observations"]} <= known
+    assert both["findings"][0]["description"] == "0 pass, 0 fail, 1 unknown, 1 excepted, 0 not applicable"
+    assert {each["status"] for each in both["risks"]} == {"deviation-approved", "investigating"}
+
+
+def test_it_exports_what_holds_at_this_moment(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.report(office.add_host("PC-01", zone="lgwan"), listening(22, 23), START)
+    enter(office, Scope(check=TELNET, item="tcp/23", zone="lgwan"), START)
+
+    def answer(now: datetime) -> Answer:
+        (found,) = machines(office.database, now, office.config.tz)
+        return next(each for each in found.answers if each.check == TELNET)
+
+    held, over = answer(START), answer(datetime(2027, 4, 1, tzinfo=UTC))
+    assert (held.status, held.standing) == ("fail", "excepted")
+    assert [(each.item, each.approver, str(each.until)) for each in held.borne] == [
+        ("tcp/23", "総務課長", "2027-03-31")
+    ]
+    assert (over.standing, over.borne) == ("fail", ())

@@ -42,7 +42,7 @@ def two(tmp_path: Path) -> Office:
 def export(office: Office) -> Export:
     return Export(
         format="secmon.results.v1", collector_id=office.collector_id, generation=1, exported_at=NOW, office="町役場",
-        ruleset="r1", checks=(CHECK,), machines=tuple(machines(office.database)),
+        ruleset="r1", checks=(CHECK,), machines=tuple(machines(office.database, NOW, UTC)),
     )  # fmt: skip
 
 
@@ -67,29 +67,27 @@ def cells(made: Export) -> dict[str, str]:
     return {row[0]: row[5] for row in csv.reader(io.StringIO(text, newline="")) if row[7] == TELNET}
 
 
-def test_an_excepted_failure_carries_its_number_and_satisfies_nothing(two: Office) -> None:
+def test_an_excepted_failure_stands_apart_and_satisfies_nothing(two: Office) -> None:
     enter(two, Scope(check=TELNET, zone="lgwan"), NOW)
     made = export(two)
 
-    assert cells(made) == {"LG-1": "例外 2026-E01", "IN-1": "要対応"}
+    assert cells(made) == {"LG-1": "例外", "IN-1": "要対応"}
     (told,) = [each for each in observations(made, "LG-1") if props(each)["check"] == TELNET]
-    assert {name: props(told)[name] for name in ("status", "counts-as", "covered-by")} == {
-        "status": "fail", "counts-as": "excepted", "covered-by": "2026-E01",
-    }  # fmt: skip
-    assert finding(made)["description"] == "0 pass, 1 fail, 0 unknown, 0 not applicable, 1 excepted"
+    assert (props(told)["status"], props(told)["standing"]) == ("fail", "excepted")
+    assert finding(made)["description"] == "0 pass, 1 fail, 0 unknown, 1 excepted, 0 not applicable"
     assert finding(made)["target"]["status"]["reason"] == "fail"
 
     enter(two, Scope(check=TELNET, zone="internet"), NOW)
     status = finding(export(two))["target"]["status"]
     assert (status["state"], status["reason"]) == ("not-satisfied", "other")
-    assert "approved exception" in status["remarks"]
+    assert "accepted" in status["remarks"]
 
 
 def test_a_disputed_failure_counts_as_unknown(two: Office) -> None:
     enter(two, Scope(check=TELNET), NOW, kind="dispute")
     made = export(two)
 
-    assert set(cells(made).values()) == {"誤検知 2026-D01"}
+    assert set(cells(made).values()) == {"確認不能（誤検知の届け出）"}
     assert finding(made)["description"] == "0 pass, 0 fail, 2 unknown, 0 not applicable"
 
 
@@ -120,7 +118,7 @@ def test_what_could_not_be_read_of_an_item_says_why() -> None:
 
 
 def test_what_another_scanner_said_is_an_observation_with_the_day_it_last_looked(two: Office) -> None:
-    host = next(each.host_id for each in machines(two.database) if each.name == "LG-1")
+    host = next(each.host_id for each in machines(two.database, NOW, UTC) if each.name == "LG-1")
     result = ScannerResult(rule="xccdf_rule_1", status="fail", said="fail", title="Keep it closed")
     with two.database.write() as connection:
         for day in (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC)):

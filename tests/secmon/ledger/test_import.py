@@ -238,7 +238,7 @@ def test_it_gives_an_enrolling_machine_what_its_row_says(office: Office) -> None
     by_serial = office.add_host("by-serial", zone="internet")
     stranger = office.add_host("stranger")
     with office.database.write() as connection:
-        list_row(connection, row, NOW, in_force=True)
+        list_row(connection, row, NOW)
         adopt(connection, by_serial, None, "sn-7", NOW)
         adopt(connection, stranger, "A-7", None, NOW)
         said = attributes_of(connection, [by_serial, stranger])

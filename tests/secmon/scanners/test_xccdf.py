@@ -196,7 +196,7 @@ def test_it_takes_a_file_in_and_exports_it_with_the_rest(tmp_path: Path, capsys:
 
     assert (ended.value.code, refused.value.code) == (0, 1)
     assert "2 results of openscap, 2 of them new or changed\n1 fail, 0 unknown, 1 pass, 0 not applicable" in said
-    assert [(each.rule, each.title) for each in next(machines(office.database)).scanned] == [
+    assert [(each.rule, each.title) for each in next(machines(office.database, datetime.now(UTC), UTC)).scanned] == [
         ("r1", "Keep it closed"),
         ("r2", ""),
     ]

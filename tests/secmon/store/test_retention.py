@@ -9,18 +9,26 @@ import pytest
 import sqlalchemy as sa
 
 from secmon.config import Config, Retention
+from secmon.exceptions.model import Scope
 from secmon.store.retention import expire, fiscal_cutoff, purge
 from secmon.store.schema import (
+    agent_keys,
+    agents,
     audit,
     dispatches,
     enrollment_tokens,
+    exceptions,
+    host_agents,
     results,
     section_versions,
     sightings,
     sign_ins,
     stream_window,
+    streams,
     transitions,
 )
+from secmon.store.speakers import new_agent
+from tests.secmon.exceptions.registry import TELNET, enter, take_back
 from tests.support.office import START, Office, linux
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -120,3 +128,39 @@ def test_it_forgets_the_window_of_a_stream_that_was_given_up_long_ago(office: Of
 
     assert windows(START + timedelta(days=80)) == 2
     assert windows(START + timedelta(days=100)) == 1
+
+
+def test_it_removes_exceptions_that_are_long_over_and_none_that_still_cover(office: Office) -> None:
+    check = Scope(check=TELNET)
+    gone = enter(office, check, LONG_AGO, first=LONG_AGO.date(), last=LONG_AGO.date() + timedelta(days=9))
+    ended = enter(office, check, LONG_AGO, first=LONG_AGO.date(), last=NOW.date())
+    take_back(office, ended, LONG_AGO + timedelta(days=1))
+    kept = enter(office, check, NOW)
+    with office.database.write() as connection:
+        purge(connection, office.config, NOW)
+        left = connection.execute(sa.select(exceptions.c.exception_id)).scalars().all()
+
+    assert left == [kept.exception_id], gone.number
+
+
+def test_it_forgets_what_the_former_keys_of_a_pool_leave_behind(office: Office) -> None:
+    host_id = office.add_host("seat", at=LONG_AGO)
+    office.report(host_id, linux(), LONG_AGO)
+    office.add_host("other", at=LONG_AGO)
+
+    def again(key: bytes, now: datetime) -> None:
+        with office.database.write() as connection:
+            new_agent(connection, host_id, key, key * 2, None, now)
+            purge(connection, office.config, now)
+
+    again(b"1" * 16, LONG_AGO + timedelta(days=1))
+    assert (rows(office, stream_window), rows(office, streams)) == (1, 1), "revoked a moment ago"
+    again(b"2" * 16, NOW - timedelta(days=400))
+    assert (rows(office, stream_window), rows(office, streams)) == (0, 1)
+    again(b"3" * 16, NOW)
+
+    assert (rows(office, streams), rows(office, agents), rows(office, host_agents)) == (0, 4, 4)
+    with office.database.read() as connection:
+        keys = set(connection.execute(sa.select(agent_keys.c.key_id)).scalars())
+    assert len(keys) == 4
+    assert {b"1" * 16, b"2" * 16, b"3" * 16} <= keys, "the first one is forgotten, six years after it was revoked"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,15 +15,19 @@ import sqlalchemy as sa
 from secmon import cli
 from secmon.evaluate.model import Machine, SectionState
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.exceptions.model import Kind, Register, Scope
 from secmon.resources import rules_dir
 from secmon.store.schema import hosts, metadata
 from secmon.whatif import machines as reading
 from secmon.whatif.compare import changes, differing
 from secmon.whatif.explain import explain, told
-from secmon.whatif.machines import stored_machines
+from secmon.whatif.machines import Stored, stored_machines
 from secmon.whatif.tell import MAX_MACHINES, report
 from secmon.whatif.trial import laid_over
 from secmon_agent import facts
+from tests.secmon.alerts.desk import listening
+from tests.secmon.exceptions.registry import TELNET as TELNET_CHECK
+from tests.secmon.exceptions.registry import enter
 from tests.support.office import Office, linux, shipped_rules
 
 NOW = datetime.now(UTC)
@@ -54,6 +59,10 @@ def check_file(folder: Path, name: str = "odd", expect: str = "fail") -> Path:
     file = folder / "my-check.yaml"
     file.write_text(CHECK % (name, expect), encoding="utf-8")
     return file
+
+
+def stored(name: str, machine: Machine) -> Stored:
+    return Stored(host_id=uuid.uuid4(), name=name, machine=machine)
 
 
 def two_machines(office: Office) -> None:
@@ -199,7 +208,7 @@ def test_it_shows_some_machines_and_counts_the_rest(tmp_path: Path) -> None:
     found = [
         each
         for number in range(MAX_MACHINES + 3)
-        for each in changes(f"pc-{number:02}", machine, old, new, ["ports.odd"], NOW)
+        for each in changes(stored(f"pc-{number:02}", machine), old, new, ["ports.odd"], NOW, Register([]))
     ]
 
     lines = list(report(found, old, new, len(found), "en"))
@@ -232,7 +241,7 @@ def test_it_explains_what_could_not_be_read(tmp_path: Path) -> None:
         sections={"ports": SectionState(status="ok", facts={"listening": listening})}, observed_at=NOW, zone="lgwan"
     )
 
-    explanation = explain("ports.odd", "pc", machine, NOW, rules)
+    explanation = explain("ports.odd", stored("pc", machine), NOW, rules, Register([]), UTC)
     lines = list(told(explanation, "ja", UTC))
 
     assert explanation.limits == {"forbidden": 22}
@@ -245,7 +254,7 @@ def test_it_explains_a_machine_whose_facts_are_too_old(tmp_path: Path) -> None:
     rules = laid_over(shipped_rules(), check_file(tmp_path))
     machine = Machine(sections={}, observed_at=NOW - timedelta(days=99))
 
-    explanation = explain("ports.odd", "pc", machine, NOW, rules)
+    explanation = explain("ports.odd", stored("pc", machine), NOW, rules, Register([]), UTC)
 
     assert (explanation.answer.status, explanation.answer.reason) == ("unknown", "stale")
     assert "理由: 最後の報告が古いため、現在の状態が分かりません。" in list(told(explanation, "ja", UTC))
@@ -265,3 +274,37 @@ def test_it_says_what_it_does_not_know(
 
     assert ended == status
     assert said in err
+
+
+def test_it_says_what_would_fail_and_is_excepted(
+    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_machines(office)
+    enter(office, Scope(check="ports.odd", item="tcp/2323"), NOW, first=NOW.date(), last=NOW.date() + timedelta(days=9))
+
+    out = run(office, capsys, "rules", "try", check_file(tmp_path))[1]
+    told_ = json.loads(run(office, capsys, "rules", "try", check_file(tmp_path), "--json")[1])
+
+    assert "  項目なし → 例外：1 台\n    talkative +tcp/2323 （例外措置・誤検知：" in out
+    (change,) = [each for each in told_["changes"] if each["host"] == "talkative"]
+    assert (change["after"], change["after_counts_as"], len(change["exceptions"])) == ("fail", "excepted", 1)
+
+
+@pytest.mark.parametrize(("kind", "counts_as"), [("exception", "例外"), ("dispute", "確認不能")])
+def test_it_explains_on_whose_word_a_failing_answer_is_borne_with(
+    office: Office, capsys: pytest.CaptureFixture[str], kind: Kind, counts_as: str
+) -> None:
+    host = office.add_host("server", zone="lgwan")
+    office.report(host, listening(22, 23), NOW)
+    day = NOW.astimezone(office.config.tz).date()
+    scope = Scope(check=TELNET_CHECK, zone="lgwan")
+    record = enter(office, scope, NOW, kind=kind, first=day, last=day + timedelta(days=9))
+
+    out = run(office, capsys, "rules", "explain", TELNET_CHECK, "--host", "server")[1]
+
+    assert "答え: 要対応" in out
+    assert f"集計での扱い: {counts_as}\n" in out
+    word = "例外措置" if kind == "exception" else "誤検知"
+    who = "総務課長、" if kind == "exception" else ""
+    last = day + timedelta(days=9)
+    assert f"  tcp/23 {word} {record.number}（{who}{last} まで） 後継機の納品待ち" in out
