@@ -67,15 +67,21 @@ def open_database(config: Config) -> Database:
     folder = open_folder(config)
     if not config.database.url:
         _make_private(folder / "secmon.db")
+    database = name_database(config)
     try:
-        database = Database(config.database.url or sqlite_url(folder / "secmon.db"))
         database.migrate()
-    except sa.exc.ArgumentError:
-        raise UsageError("database.url is no address of a database; write postgresql://user@host/name") from None
     except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
         where = "the database of database.url" if config.database.url else str(folder / "secmon.db")
         raise UsageError(f"{where} cannot be used: {str(error.__cause__ or error).splitlines()[0]}") from None
     return database
+
+
+def name_database(config: Config) -> Database:
+    """The database of this configuration, not yet reached. Raises UsageError when its address is none."""
+    try:
+        return Database(config.database.url or sqlite_url(config.folder / "secmon.db"))
+    except sa.exc.ArgumentError:
+        raise UsageError("database.url is no address of a database; write postgresql://user@host/name") from None
 
 
 def open_folder(config: Config) -> Path:

@@ -6,6 +6,8 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +19,7 @@ from secmon.errors import UsageError
 
 Positive = Annotated[int, Meta(ge=1)]
 Article = Annotated[str, Meta(min_length=1, max_length=64)]
+_LEAP_YEAR = 2000
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,9 +181,8 @@ def check(config: Config, base: Path, origin: str = "configuration") -> Config:
     if config.ingest.certificate and not config.ingest.ca:
         raise UsageError(f"{origin}: ingest.ca is needed with ingest.certificate; agents trust it alone")
     _check_zones(config, origin)
-    for holiday in config.office.holidays:
-        if not re.fullmatch(r"(\d{4}-)?\d{2}-\d{2}", holiday):
-            raise UsageError(f'{origin}: office.holidays: {holiday!r} is neither "MM-DD" nor "YYYY-MM-DD"')
+    _check_holidays(config, origin)
+    _check_mail(config.mail, origin)
     replace = msgspec.structs.replace
     return replace(
         config,
@@ -238,6 +240,30 @@ def _check_zones(config: Config, origin: str) -> None:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise UsageError(f"{origin}: zones: {zone.id}: {error}") from None
+
+
+def _check_holidays(config: Config, origin: str) -> None:
+    for holiday in config.office.holidays:
+        day = holiday if len(holiday) > len("MM-DD") else f"{_LEAP_YEAR}-{holiday}"
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) or not _is_day(day):
+            raise UsageError(f'{origin}: office.holidays: {holiday!r} is neither a day "MM-DD" nor "YYYY-MM-DD"')
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_mail(mail: Mail, origin: str) -> None:
+    if mail.host and not mail.recipients:
+        raise UsageError(f"{origin}: mail.recipients: nobody would get the mails that mail.host takes")
+    for name, addresses in (("sender", (mail.sender,)), ("recipients", mail.recipients)):
+        for address in addresses:
+            if not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(address)[1]):
+                raise UsageError(f"{origin}: mail.{name}: {address!r} is no mail address")
 
 
 def _path(base: Path, value: str) -> str:

@@ -7,10 +7,11 @@ import threading
 from argparse import Namespace
 
 from secmon import certificates
-from secmon.app import Collector, now_utc
+from secmon.app import Collector, name_database, now_utc
 from secmon.commands.common import note, say
 from secmon.config import Config
 from secmon.evaluate.ruleset import RuleSet
+from secmon.notify.channels import channels
 from secmon.rulebook import open_rulebook, rules_folders, strange_zones
 from secmon.standing import own_addresses, stand_in_one_zone
 from secmon.up import up as run
@@ -39,6 +40,8 @@ def config_check(options: Namespace, config: Config) -> int:
     """The file has been read and checked on the way here; look at what it names, too."""
     _say_own_rules(open_rulebook(config).current, config)
     stand_in_one_zone(config, own_addresses())
+    name_database(config).close()
+    channels(config)
     if config.ingest.certificate:
         certificates.ensure(config, now_utc())
     if not config.mail.host:

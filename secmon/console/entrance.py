@@ -21,12 +21,14 @@ _FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
 
 @route("/sign-in/{secret:str}", http_method=["GET", "POST"], include_in_schema=False, sync_to_thread=True)
 def link(request: HttpRequest, console: Given, secret: FromPath[str]) -> Response[bytes] | Redirect:
-    """Looking at the link shows a button; pressing that uses it up."""
+    """Looking at the link shows a button; pressing that uses it up. It leads whom it let in to the pages again."""
     if request.method == "POST":
         return _use_link(request, console, secret)
     language = language_of(request, console.config)
     if sign_in.usable_link(console.database, secret, console.clock()):
         return html(render.page(console, language, "sign_in.html"))
+    if sign_in.valid_session(console.database, request.cookies.get(SESSION_COOKIE, ""), console.clock()):
+        return Redirect("/", status_code=HTTP_303_SEE_OTHER)
     return html(render.page(console, language, "link_gone.html"), 401)
 
 

@@ -118,6 +118,8 @@ class _Writer:
             return f"{value / _MIB / 1024:.1f} GiB" if value >= _MIB * 1024 else f"{value // _MIB} MiB"
         if isinstance(value, (list, tuple)):
             return ("、" if self.language == "ja" else ", ").join(self.text(name, each) for each in value) or "—"
+        if value == "":
+            return {"ja": "なし", "en": "none"}[self.language]
         known = VALUES.get((name, value)) if isinstance(value, str) else None
         return str(value) if known is None else known.of(self.language)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -80,7 +80,7 @@ class Fleet(Struct, frozen=True, kw_only=True):
     findings: dict[Severity, int]
     areas: tuple[AreaAnswers, ...]
     failing_checks: tuple[tuple[str, int], ...]
-    """Checks that most machines fail, with how many."""
+    """Checks that most machines fail, with how many; of as many the gravest first."""
     zones: tuple[str, ...]
     """Zones and departments that any machine has, chosen or not."""
     departments: tuple[str, ...]
@@ -100,7 +100,7 @@ def fleet(connection: Connection, choice: Choice, config: Config, rules: RuleSet
             severity: sum(row.findings[severity] for row in rows if row.contact != "stored") for severity in SEVERITIES
         },
         areas=found.areas,
-        failing_checks=tuple(sorted(found.failing.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST_FAILED]),
+        failing_checks=tuple(sorted(found.failing.items(), key=_most_machines_first(rules))[:_MOST_FAILED]),
         zones=by_attribute["zone"],
         departments=by_attribute["department"],
         registered=_registered(connection),
@@ -236,6 +236,10 @@ def _worst_first(row: HostSummary) -> tuple[object, ...]:
         -row.unknown,
         row.name,
     )
+
+
+def _most_machines_first(rules: RuleSet) -> Callable[[tuple[str, int]], tuple[object, ...]]:
+    return lambda pair: (-pair[1], SEVERITIES.index(rules.checks[pair[0]].severity), pair[0])
 
 
 def _count_findings(connection: Connection) -> dict[uuid.UUID, dict[Severity, int]]:

@@ -163,6 +163,20 @@ def test_it_says_that_the_database_cannot_be_used_and_keeps_the_password(tmp_pat
     assert "sekret" not in ended.line
 
 
+def test_it_calls_settings_good_only_that_a_collector_starts_with(tmp_path: Path) -> None:
+    plain = '[mail]\nhost = "mail"\nsecurity = "none"\nusername = "u"\npassword = "sekret"\n'
+    (tmp_path / "other").mkdir()
+
+    mail = secmon("config", "check", "--config", settings(tmp_path, plain))
+    database = secmon(
+        "config", "check", "--config", settings(tmp_path / "other", '[database]\nurl = "mysql://u@127.0.0.1/x"\n')
+    )
+
+    assert [mail.status, database.status] == [2, 2]
+    assert "never sent without TLS" in mail.line
+    assert "'mysql' is not supported" in database.line
+
+
 def test_it_names_file_and_line_of_a_broken_rule(tmp_path: Path) -> None:
     shutil.copytree(rules_dir(), tmp_path / "rules")
     broken = tmp_path / "rules" / "checks" / "access" / "broken.yaml"

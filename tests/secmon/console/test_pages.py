@@ -11,6 +11,7 @@ from msgspec import Struct
 from secmon import judging
 from secmon.console import queries
 from secmon.console.queries import Choice
+from secmon.evaluate.model import SEVERITIES
 from secmon.store.schema import assets, hosts
 from secmon_agent import facts, wire
 from tests.secmon.console.browsing import Browser
@@ -89,6 +90,26 @@ def test_it_chooses_by_zone_department_and_text(office: Office) -> None:
         assert {host.name for host in fleet.hosts} == expected, choice
         assert fleet.registered == 3
         assert fleet.departments == ("総務課",)
+
+
+def test_it_names_the_gravest_first_of_what_as_many_machines_fail(office: Office) -> None:
+    office.report(
+        office.add_host("bad", zone="lgwan", role="server"), telnet() | {"firewall": facts.Firewall(filtering=False)}
+    )
+    with office.database.read() as connection:
+        fleet = queries.fleet(connection, Choice(), office.config, office.rules, START)
+    severities = [office.rules.checks[check].severity for check, _ in fleet.failing_checks]
+    assert len(set(severities)) > 1
+    assert severities == sorted(severities, key=SEVERITIES.index)
+
+
+def test_it_folds_away_what_does_not_apply(browser: Browser) -> None:
+    browser.office.report(browser.office.add_host("here", zone="lgwan", role="server"), linux())
+    page = browser.page("/hosts/here")
+    folded = re.search(r'<details class="folded">(.*?)</details>', page, re.DOTALL)
+    assert folded
+    assert "対象外の項目" in folded[1]
+    assert "BitLocker" in folded[1]
 
 
 def test_it_leaves_retired_machines_out_and_still_shows_them_when_asked(browser: Browser) -> None:

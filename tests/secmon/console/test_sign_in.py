@@ -92,9 +92,17 @@ def test_it_does_not_use_a_link_up_by_looking_at_it(visitor: Browser) -> None:
     assert visitor.get("/").status_code == 200
 
 
+def test_it_leads_whom_the_link_let_in_to_the_pages_again(visitor: Browser) -> None:
+    link = visitor.link()
+    visitor.client.post(link)
+    again = visitor.get(link)
+    assert (again.status_code, again.headers["location"]) == (303, "/")
+
+
 def test_it_says_that_a_used_link_is_gone(visitor: Browser) -> None:
     link = visitor.link()
     visitor.client.post(link)
+    visitor.client.cookies.clear()
     for again in (visitor.client.post(link), visitor.get(link)):
         assert again.status_code == 401
         assert "このリンクは使えません" in again.text

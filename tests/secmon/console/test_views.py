@@ -128,6 +128,12 @@ def test_it_shows_so_many_rows_and_says_how_many_there_are() -> None:
     assert (len(table.rows), table.count) == (MAX_ROWS, MAX_ROWS + 5)
 
 
+def test_it_says_of_an_empty_text_that_there_is_none() -> None:
+    data = wire.encode_facts(facts.Host(hostname="PC-1", domain=""))
+    stored = StoredSection(name="host", status="ok", reason="", data=data, collected_at=START)
+    assert ("ドメイン", "なし") in section_views([stored], "ja", str)[0].scalars
+
+
 def test_it_says_that_bytes_cannot_be_read() -> None:
     for data in (b"\xc1", b"\x93\x01\x02\x03", b"", None):
         stored = StoredSection(name="os", status="ok", reason="", data=data, collected_at=START)

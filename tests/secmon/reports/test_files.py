@@ -129,6 +129,15 @@ def test_it_puts_evidence_clauses_and_hash_in_the_annex(told: Town, tmp_path: Pa
     assert archived.hash.hex() in rest
 
 
+def test_it_writes_limits_with_all_their_digits(told: Town, tmp_path: Path) -> None:
+    archived = told.archived("2026-11", CLOSING)
+    report = archived.report
+    limits = (msgspec.structs.replace(next(one for state in report.checks for one in state.limits), default=2**26),)
+    checks = tuple(msgspec.structs.replace(state, limits=limits) for state in report.checks)
+    large = msgspec.structs.replace(archived, model=canonical(msgspec.structs.replace(report, checks=checks)))
+    assert "67,108,864" in text_of(pdf.render(large, "ja"), tmp_path, "-f", "2")
+
+
 def test_it_speaks_english_on_request(told: Town, tmp_path: Path) -> None:
     first = text_of(pdf.render(told.archived("2026-11", CLOSING), "en"), tmp_path, "-l", "1")
     for expected in ("Information security checks", "2026-11", "Decisions wanted", "No clear-text service"):
