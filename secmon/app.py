@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from secmon.certificates import write_private
 from secmon.config import Config, is_loopback
 from secmon.console.app import console_app
 from secmon.errors import UsageError
+from secmon.evaluate.ruleset import RuleSet
 from secmon.ingest.admission import KeyRing
 from secmon.ingest.enrollment import Enrollment
 from secmon.ingest.listener import Listener
@@ -35,6 +37,7 @@ from secmon.metrics.exposition import Exposition
 from secmon.metrics.runtime import Runtime
 from secmon.notify.channels import channels
 from secmon.notify.outbox import send_due
+from secmon.rejudging import repair
 from secmon.rulebook import Rulebook, rules_folders
 from secmon.schedule import Schedule
 from secmon.serving import HttpListener, bind, quiet_uvicorn
@@ -49,6 +52,10 @@ WAKE_S = 5.0
 
 WATCH_S = 10.0
 """How often rules and certificates are looked at."""
+
+
+TELL_S = 2.0
+"""How often it is said how far judging anew has come."""
 
 
 def now_utc() -> datetime:
@@ -140,6 +147,7 @@ class Collector:
         self._say = say
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._told_at = 0.0
         stand_in_one_zone(config, own_addresses())
         self._lock = lock_folder(config)
         ingest_socket = bind(config.ingest.address, "ingest")
@@ -243,15 +251,22 @@ class Collector:
         """Beyond loopback the console speaks TLS with the same certificate."""
         return None if is_loopback(self.config.console.address.rpartition(":")[0].strip("[]")) else self._context
 
-    def _take_rules(self, now: datetime) -> None:
+    def _take_rules(self, now: datetime, before: RuleSet | None = None) -> None:
         judging.note_ruleset(self.database, self.rulebook.current, now)
-        judging.repair(
+        repair(
             self.database,
             self.rulebook.current,
             self.config,
             now,
-            lambda done, all_: self._say(f"judging by the new rules: {done} of {all_} machines"),
+            self._tell_progress,
+            before,
         )
+
+    def _tell_progress(self, done: int, of: int) -> None:
+        """Now and then, and at the end."""
+        if done == of or time.monotonic() - self._told_at >= TELL_S:
+            self._told_at = time.monotonic()
+            self._say(f"judging by the new rules: {done} of {of} machines")
 
     def _look_after_deliveries(self) -> None:
         while not self._stopping.is_set():
@@ -272,13 +287,13 @@ class Collector:
 
     def _watch(self) -> None:
         """Take changed rules and a renewed certificate without a restart."""
-        untaken = False
+        taken = self.rulebook.current
         while not self._stopping.wait(WATCH_S):
             try:
-                untaken = self.rulebook.reload() or untaken
-                if untaken:
-                    self._take_rules(self.clock())
-                    untaken = False
+                self.rulebook.reload()
+                if self.rulebook.current.version != taken.version:
+                    self._take_rules(self.clock(), taken)
+                    taken = self.rulebook.current
                     self._wake.set()
                 fresh = certificates.ensure(self.config, self.clock())
                 fresh.load(self._context)

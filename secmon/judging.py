@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,15 +22,15 @@ from secmon.evaluate.catalogue import catalogue_of, difference
 from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import Machine
 from secmon.evaluate.ruleset import RuleSet
-from secmon.evaluate.sections import read_sections
+from secmon.evaluate.sections import Stored, read_sections
 from secmon.rules_news import told
 from secmon.store import results, rulesets
+from secmon.store.bulk import execute_many, plain, plain_ids
 from secmon.store.database import Database, is_unavailable
 from secmon.store.hosts import attributes_of
 from secmon.store.ledger import apply_due, due_hosts
 from secmon.store.schema import contacts, hosts, section_versions, transitions
-from secmon.store.schema import results as results_table
-from secmon.store.settling import settle_host
+from secmon.store.settling import settle_judged
 
 log = logging.getLogger(__name__)
 
@@ -47,58 +47,110 @@ class Occasion(Struct, frozen=True, kw_only=True):
     recorded_at: datetime
     checks: frozenset[str] | None = None
     """Only these; None: all."""
+    settles: bool = False
+    """These checks are all whose answers could be others under the rules in force."""
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """One host to be judged."""
+
+    host: Row[Any]
+    """Of `hosts`, locked by the caller."""
+    revision: int
+    occasion: Occasion
+
+    @property
+    def is_first(self) -> bool:
+        return self.host.judged_ruleset is None
+
+    @property
+    def checks(self) -> frozenset[str] | None:
+        """The first time it is all of them."""
+        return None if self.is_first else self.occasion.checks
 
 
 def judge_host(
     connection: Connection, rules: RuleSet, config: Config, host: Row[Any], revision: int, occasion: Occasion
 ) -> int:
-    """Judge the stored sections of `host` (a row of `hosts`, locked by the caller); number of results that changed.
+    """Judge the stored sections of `host` (a row of `hosts`, locked by the caller); number of results that changed."""
+    turn = Turn(host=host, revision=revision, occasion=occasion)
+    return judge_hosts(connection, rules, config, [turn]).get(host.host_id, 0)
+
+
+def judge_hosts(connection: Connection, rules: RuleSet, config: Config, turns: Iterable[Turn]) -> dict[uuid.UUID, int]:
+    """Judge the stored sections of several hosts; number of results that changed, for those that were to be judged.
 
     The first judgement of a host is its baseline: it notifies once, as a whole.
     """
-    first = host.judged_ruleset is None
-    wanted = None if first else occasion.checks
-    if wanted is not None and not wanted:
-        return 0
-    sections = None if wanted is None else rules.sections_of(wanted)
-    machine = load_machine(connection, config, host.host_id, sections)
+    due = {turn.host.host_id: turn for turn in turns if turn.checks is None or turn.checks}
+    if not due:
+        return {}
+    machines = load_machines(connection, config, due, _sections(rules, due.values()))
+    answered = [_answered(rules, machines[host_id], turn) for host_id, turn in due.items()]
+    changed = results.record(connection, answered, rules.severities)
+    judged = [each.judged for each in answered]
+    results.note_first_states(connection, [each for each in judged if each.cause == "baseline"])
+    settle_judged(connection, [each for each in judged if changed[each.host_id] or due[each.host_id].checks is None])
+    return changed
+
+
+def _sections(rules: RuleSet, turns: Iterable[Turn]) -> frozenset[str] | None:
+    """Those that are read, where not all are."""
+    wanted = [turn.checks for turn in turns]
+    known = [checks for checks in wanted if checks is not None]
+    return rules.sections_of(frozenset().union(*known)) if len(known) == len(wanted) else None
+
+
+def _answered(rules: RuleSet, machine: Machine, turn: Turn) -> results.Answered:
+    occasion = turn.occasion
     judged = results.Judged(
-        host_id=host.host_id,
-        revision=revision,
-        cause="baseline" if first else occasion.cause,
+        host_id=turn.host.host_id,
+        revision=turn.revision,
+        cause="baseline" if turn.is_first else occasion.cause,
         observed_at=occasion.at,
         recorded_at=occasion.recorded_at,
         ruleset=rules.version,
         zone=machine.zone or "",
     )
-    verdicts = evaluate(rules, machine, occasion.at, wanted)
-    severities = {check.id: check.severity for check in rules.checks.values()}
-    changed = results.record(connection, judged, verdicts, severities)
-    if wanted is None and not first:
-        results.drop(connection, judged, _vanished(connection, rules, host.host_id))
-    if first:
-        results.note_first_state(connection, judged)
-    if changed or wanted is None:
-        settle_host(connection, host.host_id, occasion.recorded_at, judged.cause)
-    return changed
+    verdicts = evaluate(rules, machine, occasion.at, turn.checks)
+    return results.Answered(judged=judged, verdicts=verdicts, asked=turn.checks)
 
 
-def load_machine(
-    connection: Connection, config: Config, host_id: uuid.UUID, sections: frozenset[str] | None = None
-) -> Machine:
-    """A host as the evaluation sees it: its present sections, attributes and when they were last known to be true.
+def load_machine(connection: Connection, config: Config, host_id: uuid.UUID) -> Machine:
+    return load_machines(connection, config, [host_id])[host_id]
+
+
+def load_machines(
+    connection: Connection,
+    config: Config,
+    host_ids: Iterable[uuid.UUID],
+    sections: frozenset[str] | None = None,
+) -> dict[uuid.UUID, Machine]:
+    """Hosts as the evaluation sees them: present sections, attributes and when they were last known to be true.
 
     With `sections`, only these are read: enough for checks that read no others.
     """
-    table = section_versions.c
-    query = sa.select(table.section, table.status, table.reason, table.data)
-    query = query.where(table.host_id == host_id, table.observed_to.is_(None))
+    names = plain_ids(connection, host_ids)
+    table, ids = section_versions.c, list(names.values())
+    query = sa.select(plain(table.host_id), table.section, table.status, table.reason, table.data)
+    query = query.where(table.host_id.in_(ids), table.observed_to.is_(None))
     if sections is not None:
         query = query.where(table.section.in_(sorted(sections)))
-    rows = connection.execute(query)
-    stored = {row.section: (row.status, row.reason, row.data) for row in rows}
-    observed_at = connection.execute(sa.select(contacts.c.observed_at).where(contacts.c.host_id == host_id)).scalar()
-    attributes = attributes_of(connection, [host_id]).get(host_id, {})
+    stored: dict[uuid.UUID, dict[str, Stored]] = {host_id: {} for host_id in ids}
+    for key, section, status, reason, data in connection.execute(query).all():
+        stored[names[key]][section] = (status, reason, data)
+    seen = sa.select(contacts.c.host_id, contacts.c.observed_at).where(contacts.c.host_id.in_(ids))
+    observed_at = {row.host_id: row.observed_at for row in connection.execute(seen)}
+    attributes = attributes_of(connection, ids)
+    return {
+        host_id: _machine(config, stored[host_id], observed_at.get(host_id), attributes.get(host_id, {}))
+        for host_id in ids
+    }
+
+
+def _machine(
+    config: Config, stored: Mapping[str, Stored], observed_at: datetime | None, attributes: Mapping[str, str]
+) -> Machine:
     zone = attributes.get("zone")
     return Machine(
         sections=read_sections(stored),
@@ -112,80 +164,51 @@ def load_machine(
 
 def lock_host(connection: Connection, host_id: uuid.UUID) -> Row[Any]:
     """The row of `hosts`, kept from other judges, but not from rows elsewhere that only refer to it."""
-    query = sa.select(hosts).where(hosts.c.host_id == host_id)
-    return connection.execute(query.with_for_update(key_share=True)).one()
+    return lock_hosts(connection, [host_id])[0]
+
+
+def lock_hosts(connection: Connection, host_ids: Iterable[uuid.UUID]) -> Sequence[Row[Any]]:
+    """In the order of ids, as everybody locks several of them."""
+    query = sa.select(hosts).where(hosts.c.host_id.in_(list(host_ids))).order_by(hosts.c.host_id)
+    return connection.execute(query.with_for_update(key_share=True)).all()
 
 
 def rejudge_host(connection: Connection, rules: RuleSet, config: Config, host_id: uuid.UUID, occasion: Occasion) -> int:
     """Lock a host, judge it for a reason other than a report, and note what its results now rest on."""
-    host = lock_host(connection, host_id)
-    if host.state is None or host.retired_at is not None:
-        return 0
-    revision = host.revision + 1
-    changed = judge_host(connection, rules, config, host, revision, occasion)
-    values: dict[str, object] = {"revision": revision}
-    if occasion.checks is None:
-        values |= {
-            "judged_ruleset": rules.version,
-            "judged_state": host.state,
-            "swept_on": occasion.at.astimezone(config.tz).date().isoformat(),
-        }
-    connection.execute(sa.update(hosts).where(hosts.c.host_id == host_id).values(**values))
+    return rejudge_locked(connection, rules, config, [(lock_host(connection, host_id), occasion)]).get(host_id, 0)
+
+
+def rejudge_locked(
+    connection: Connection, rules: RuleSet, config: Config, those: Iterable[tuple[Row[Any], Occasion]]
+) -> dict[uuid.UUID, int]:
+    """The same of hosts that are locked already. One that never reported or is retired is passed over."""
+    turns = [
+        Turn(host=host, revision=host.revision + 1, occasion=occasion)
+        for host, occasion in those
+        if host.state is not None and host.retired_at is None
+    ]
+    changed = judge_hosts(connection, rules, config, turns)
+    execute_many(connection, _NOTE, [_noted(rules, config, turn) for turn in turns])
     return changed
 
 
-def _vanished(connection: Connection, rules: RuleSet, host_id: uuid.UUID) -> list[str]:
-    open_checks = connection.execute(
-        sa.select(results_table.c.check_id).where(
-            results_table.c.host_id == host_id, results_table.c.observed_to.is_(None)
-        )
-    ).scalars()
-    return [check for check in open_checks if check not in rules.checks]
+_NOTE = "UPDATE hosts SET revision = ?, judged_ruleset = ?, judged_state = ?, swept_on = ? WHERE host_id = ?"
 
 
-def repair(
-    database: Database,
-    rules: RuleSet,
-    config: Config,
-    now: datetime,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Judge every host whose results do not rest on its present state and these rules: at start-up and on new rules.
-
-    Interrupted, it goes on where it stopped. Returns how many hosts were judged.
-    """
-    with database.read() as connection:
-        due = list(
-            connection.execute(
-                sa.select(hosts.c.host_id).where(
-                    hosts.c.retired_at.is_(None),
-                    hosts.c.state.is_not(None),
-                    sa.or_(
-                        hosts.c.judged_ruleset.is_(None),
-                        hosts.c.judged_ruleset != rules.version,
-                        hosts.c.judged_state.is_(None),
-                        hosts.c.judged_state != hosts.c.state,
-                    ),
-                ).order_by(hosts.c.host_id)
-            ).scalars()
-        )  # fmt: skip
-    occasion = Occasion(cause="rules", at=now, recorded_at=now)
-    for done in range(0, len(due), SWEEP_BATCH):
-        with database.write() as connection:
-            for host_id in due[done : done + SWEEP_BATCH]:
-                host = lock_host(connection, host_id)
-                if (host.judged_ruleset, host.judged_state) != (rules.version, host.state):  # a report was quicker
-                    _guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
-        if progress is not None:
-            progress(min(done + SWEEP_BATCH, len(due)), len(due))
-    return len(due)
+def _noted(rules: RuleSet, config: Config, turn: Turn) -> tuple[object, ...]:
+    host, occasion = turn.host, turn.occasion
+    rests_on = (host.judged_ruleset, host.judged_state)
+    if occasion.checks is None or occasion.settles:
+        rests_on = (rules.version, host.state)
+    day = occasion.at.astimezone(config.tz).date().isoformat() if occasion.checks is None else host.swept_on
+    return (turn.revision, *rests_on, day, host.host_id)
 
 
 def sweep(database: Database, rules: RuleSet, config: Config, now: datetime) -> int:
     """Judge again what depends on the clock, once per office-local day and host, missed days in order.
 
     A day is judged at its first moment, the last one at `now`. A host whose results rest on other rules is left to
-    `repair`: new rules never judge the past. Returns how many hosts were swept.
+    `rejudging.repair`: new rules never judge the past. Returns how many hosts were swept.
     """
     today = now.astimezone(config.tz).date()
     with database.read() as connection:
@@ -206,7 +229,7 @@ def sweep(database: Database, rules: RuleSet, config: Config, now: datetime) -> 
                 if (host.judged_ruleset, host.swept_on) != (rules.version, swept_on):  # new rules came in between
                     continue
                 moments = _days(swept_on, observed_at, now, config)
-                _guarded(connection, host_id, partial(_sweep_host, connection, rules, config, host_id, moments, now))
+                guarded(connection, host_id, partial(_sweep_host, connection, rules, config, host_id, moments, now))
     return len(due)
 
 
@@ -221,11 +244,11 @@ def apply_planned(database: Database, rules: RuleSet, config: Config, now: datet
                 if apply_due(connection, host_id, today, config.tz, now):
                     changed += 1
                     occasion = Occasion(cause="attributes", at=now, recorded_at=now)
-                    _guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
+                    guarded(connection, host_id, partial(rejudge_host, connection, rules, config, host_id, occasion))
     return changed
 
 
-def _guarded(connection: Connection, host_id: uuid.UUID, work: Callable[[], object]) -> None:
+def guarded(connection: Connection, host_id: uuid.UUID, work: Callable[[], object]) -> None:
     """One host that cannot be judged does not keep the others from it."""
     try:
         with connection.begin_nested():

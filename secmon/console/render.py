@@ -24,6 +24,7 @@ from secmon.evaluate.areas import AREAS
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
 from secmon.reasons import sentence
+from secmon.rejudging import waiting
 
 HTML: Final = "text/html"
 STATIC: Final = Path(__file__).with_name("static")
@@ -48,12 +49,18 @@ def page(console: Console, language: Language, template: str, **values: object) 
         "style": style_name(),
         "trouble": console.trouble(),
         "misfits": [str(misfit) for misfit in console.rules.current.misfits],
+        "waiting": _waiting(console),
         "now": now,
         "link_minutes": int(LINK_LIFETIME.total_seconds()) // 60,
         "session_hours": int(SESSION_LIFETIME.total_seconds()) // 3600,
         **_helpers(console, language, zone, now),
     }
     return _environment.get_template(template).render({**shared, **values}).encode()
+
+
+def _waiting(console: Console) -> int:
+    with console.database.read() as connection:
+        return waiting(connection, console.rules.current)
 
 
 def _helpers(console: Console, language: Language, zone: ZoneInfo, now: datetime) -> dict[str, Callable[..., str]]:

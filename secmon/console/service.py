@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get
 
 from secmon.console.context import Given, HttpRequest
+from secmon.rejudging import waiting
 
 
 @get("/metrics", include_in_schema=False, sync_to_thread=True)
@@ -17,11 +18,11 @@ def metrics(request: HttpRequest, console: Given) -> Response[bytes]:
 @get("/healthz", include_in_schema=False, sync_to_thread=True)
 def health(console: Given) -> Response[bytes]:
     """200 while the database answers; `rules` tells of rules that were not taken, `own_rules` of what the office's own
-    folder says in vain."""
+    folder says in vain, `waiting` how many machines are still to be judged by the rules that were taken."""
     with console.database.read() as connection:
-        connection.exec_driver_sql("SELECT 1")
+        left = waiting(connection, console.rules.current)
     misfits = [str(misfit) for misfit in console.rules.current.misfits]
-    body = {"status": "ok", "rules": console.trouble() or "ok", "own_rules": misfits or "ok"}
+    body = {"status": "ok", "rules": console.trouble() or "ok", "own_rules": misfits or "ok", "waiting": left}
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 

@@ -25,6 +25,10 @@ WORDS: Final[Mapping[str, Text]] = {
         "独自の判定基準のうち、この版の項目に当てはまらないもの（{count}件）は使われていません。",
         "Of the office's own rules, {count} entries fit nothing in this version and are not used.",
     ),
+    "rules_waiting": _(
+        "判定基準が変わったため、機器を判定し直しています。残り {n} 台の結果は、以前の基準によるものです。",
+        "The rules have changed and machines are being judged anew; the answers of {n} still rest on the rules before.",
+    ),
     "sign_out": _("サインアウト", "Sign out"),
     "as_of": _("{when} 現在", "As of {when}"),
     # answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from secmon.evaluate.check import Check, Items
 from secmon.evaluate.condition import Condition
@@ -19,6 +19,9 @@ MAX_TEXT_CHARS: Final = 200
 MAX_ITEMS: Final = 1000
 """Of one verdict; beyond it a machine says nonsense, and a finding each would only fill the store."""
 NO_LIFECYCLE: Final = Lifecycle()
+
+_OF_ONE_CHECK: Final = frozenset({"limits", "lists"})
+"""Names that mean something else in another check."""
 
 Answer = tuple[Status, str]
 
@@ -73,6 +76,8 @@ class _Desk:
         self.names["now"] = around.now
         self.names["attributes"] = machine.attributes
         self.is_stale = _is_stale(machine, around.now)
+        self.applying: dict[str, Answer | str | Literal[True]] = {}
+        """What `applying` gave for a text: most checks ask one of a few."""
 
     def judge(self, check: Check) -> Verdict:
         limits = {name: limit.of(self.machine.zone) for name, limit in check.limits.items()}
@@ -94,17 +99,22 @@ class _Desk:
 
     def does_not_apply(self, check: Check, frame: Frame) -> Answer | None:
         """Only determined-false means `not_applicable`."""
-        if check.applies is None:
+        condition = check.applies
+        if condition is None:
             return None
-        try:
-            return None if check.applies.run(frame) else ("not_applicable", f"not: {check.applies.source}")
-        except SectionGoneError as error:
-            return self.section_answer(check, error.section)
-        except UndeterminedError as error:
-            return "unknown", str(error)
+        found = self.applying.get(condition.source)
+        if found is None:
+            found = applying(condition, frame)
+            if condition.names.isdisjoint(_OF_ONE_CHECK):
+                self.applying[condition.source] = found
+        if found is True:
+            return None
+        return self.section_answer(check, found) if isinstance(found, str) else found
 
     def not_there(self, check: Check) -> Answer | None:
         """Unreadable sections come before absent ones: what cannot be read is never outvoted."""
+        if self.names.keys() >= check.judged_sections:
+            return None
         gone = [name for name in sorted(check.judged_sections) if name not in self.names]
         gone.sort(key=lambda name: self.status_of(name) == "absent")
         return self.section_answer(check, gone[0]) if gone else None
@@ -144,6 +154,16 @@ class _Desk:
         status: Status = "fail" if "fail" in statuses else "unknown" if statuses else "pass"
         reason = next((item.reason for item in items if item.status == "unknown"), "") if status == "unknown" else ""
         return Verdict(check=check.id, status=status, reason=reason, evidence=evidence, items=items)
+
+
+def applying(condition: Condition, frame: Frame) -> Answer | str | Literal[True]:
+    """True where it applies; otherwise the answer, or the section that was asked for and is not there."""
+    try:
+        return True if condition.run(frame) else ("not_applicable", f"not: {condition.source}")
+    except SectionGoneError as error:
+        return error.section
+    except UndeterminedError as error:
+        return "unknown", str(error)
 
 
 def judge_item(check: Check, items: Items, key: Condition, frame: Frame, element: object) -> Item | None:

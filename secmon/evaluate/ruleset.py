@@ -16,7 +16,7 @@ from secmon.evaluate.examples import Example
 from secmon.evaluate.folders import Folders
 from secmon.evaluate.lifecycle import Lifecycle
 from secmon.evaluate.mistakes import Mistake, RulesError
-from secmon.evaluate.model import Machine
+from secmon.evaluate.model import Machine, Severity
 from secmon.evaluate.reading import Gathered, gather
 
 __all__ = ["Mistake", "RuleSet", "RulesError", "load_examples", "load_rules"]
@@ -58,6 +58,10 @@ class RuleSet(Struct, frozen=True, kw_only=True, dict=True):
         """The sections that these checks read, and the one that tells what is asked; unknown ids are passed over."""
         found = (self.checks[check].reads for check in checks if check in self.checks)
         return frozenset({OS_SECTION}).union(*found)
+
+    @cached_property
+    def severities(self) -> Mapping[str, Severity]:
+        return {check.id: check.severity for check in self.checks.values()}
 
     @cached_property
     def time_dependent(self) -> frozenset[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -13,7 +14,9 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection, Row
 
 from secmon.evaluate.model import Item, Severity, Verdict
+from secmon.store.bulk import execute_many, plain, plain_ids
 from secmon.store.schema import findings, results, transitions
+from secmon.store.types import instant
 
 Cause = Literal["machine", "time", "rules", "attributes", "baseline"]
 
@@ -39,142 +42,232 @@ class Judged(Struct, frozen=True, kw_only=True):
     zone: str = ""
 
 
+class Answered(Struct, frozen=True, kw_only=True):
+    """What was found out of one host."""
+
+    judged: Judged
+    verdicts: Sequence[Verdict]
+    asked: frozenset[str] | None
+    """The checks that were asked; None: all. One without a verdict is no more: its result and its findings end."""
+
+
 def items_of(row: Row[Any]) -> tuple[Item, ...]:
     """Items of a row of `results`."""
     return decode_items(row.items)
 
 
 def record(
-    connection: Connection, judged: Judged, verdicts: Sequence[Verdict], severities: Mapping[str, Severity]
-) -> int:
-    """Write what changed; returns how many results did. `severities` names the severity of each check.
+    connection: Connection, answered: Sequence[Answered], severities: Mapping[str, Severity]
+) -> dict[uuid.UUID, int]:
+    """Write what changed; returns how many results did, by host. `severities` names the severity of each check.
 
     A late report never rewrites what was judged meanwhile: a change begins when the present interval did, or later.
     """
-    current = _current(connection, judged, [verdict.check for verdict in verdicts])
-    changed = [verdict for verdict in verdicts if _content(verdict) != current.get(verdict.check, _NONE).content]
-    for moment, those in _by_moment(judged, current, changed):
-        _close(connection, moment, [verdict.check for verdict in those])
-        connection.execute(sa.insert(results), [_row(moment, verdict) for verdict in those])
-        _follow(connection, moment, those, severities)
-    return len(changed)
+    current = _current(connection, answered)
+    changes = [change for each in answered for change in _changes(each, current.get(each.judged.host_id, {}))]
+    _write(connection, changes, severities)
+    counts = dict.fromkeys((each.judged.host_id for each in answered), 0)
+    for change in changes:
+        counts[change.judged.host_id] += not change.ends
+    return counts
 
 
 def drop(connection: Connection, judged: Judged, checks: Iterable[str]) -> None:
-    """Checks that the rules no longer have: their results end here and their findings with them."""
-    gone = [Verdict(check=check, status="not_applicable", reason="no such check") for check in checks]
-    current = _current(connection, judged, [verdict.check for verdict in gone])
-    for moment, those in _by_moment(judged, current, gone):
-        _close(connection, moment, [verdict.check for verdict in those])
-        _follow(connection, moment, those, {})
+    """These checks have no answer for the host any more: their results end here and their findings with them."""
+    checks = frozenset(checks)
+    current = _current(connection, [Answered(judged=judged, verdicts=(), asked=checks)])[judged.host_id]
+    _write(connection, [_change(judged, _gone(check), current.get(check), ends=True) for check in sorted(checks)], {})
+
+
+def _gone(check: str) -> Verdict:
+    return Verdict(check=check, status="not_applicable", reason="no such check")
 
 
 class _Present(NamedTuple):
     """The open interval of a check."""
 
-    since: datetime | None
+    since: Any
+    """As the database keeps it."""
     content: tuple[str, ...]
 
 
-_NONE = _Present(None, ())
+class _Change(NamedTuple):
+    """An answer that is another one from `judged.observed_at` on."""
+
+    judged: Judged
+    verdict: Verdict
+    has_before: bool
+    ends: bool
+    """Nothing takes the place of the one before."""
 
 
-def _current(connection: Connection, judged: Judged, checks: Sequence[str]) -> dict[str, _Present]:
-    rows = connection.execute(
-        sa.select(
-            results.c.check_id,
-            results.c.observed_from,
-            results.c.status,
-            results.c.reason,
-            results.c.evidence,
-            results.c["items"],
-        ).where(results.c.host_id == judged.host_id, results.c.check_id.in_(checks), results.c.observed_to.is_(None))
-    )
-    return {row[0]: _Present(row[1], tuple(row[2:])) for row in rows}
+def _current(connection: Connection, answered: Sequence[Answered]) -> dict[uuid.UUID, dict[str, _Present]]:
+    """The open intervals of the hosts, by check. Column types are passed over: of many rows few are another answer."""
+    names = plain_ids(connection, [each.judged.host_id for each in answered])
+    query = sa.select(
+        plain(results.c.host_id),
+        results.c.check_id,
+        plain(results.c.observed_from),
+        results.c.status,
+        results.c.reason,
+        results.c.evidence,
+        results.c["items"],
+    ).where(results.c.host_id.in_(list(names.values())), results.c.observed_to.is_(None))
+    asked = [each.asked for each in answered if each.asked is not None]
+    if len(asked) == len(answered):
+        query = query.where(results.c.check_id.in_(frozenset().union(*asked)))
+    found: dict[uuid.UUID, dict[str, _Present]] = {host_id: {} for host_id in names.values()}
+    for row in connection.execute(query).all():
+        found[names[row[0]]][row[1]] = _Present(row[2], row[3:])
+    return found
+
+
+def _changes(answered: Answered, current: Mapping[str, _Present]) -> Iterator[_Change]:
+    for verdict in answered.verdicts:
+        present = current.get(verdict.check)
+        if present is None or present.content != _content(verdict):
+            yield _change(answered.judged, verdict, present)
+    asked = current.keys() if answered.asked is None else current.keys() & answered.asked
+    for check in sorted(asked - {verdict.check for verdict in answered.verdicts}):
+        yield _change(answered.judged, _gone(check), current[check], ends=True)
+
+
+def _change(judged: Judged, verdict: Verdict, present: _Present | None, *, ends: bool = False) -> _Change:
+    """It holds as observed, but not before the interval that it ends."""
+    since = None if present is None else instant(present.since)
+    if since is not None and since > judged.observed_at:
+        judged = msgspec.structs.replace(judged, observed_at=since)
+    return _Change(judged, verdict, present is not None, ends)
 
 
 def _content(verdict: Verdict) -> tuple[str, ...]:
     return (verdict.status, verdict.reason, verdict.evidence, _items(verdict))
 
 
-def _by_moment(
-    judged: Judged, current: Mapping[str, _Present], verdicts: Iterable[Verdict]
-) -> list[tuple[Judged, list[Verdict]]]:
-    """The verdicts by the moment from which they hold: as observed, but not before the interval that they end."""
-    groups: dict[datetime, list[Verdict]] = {}
-    for verdict in verdicts:
-        since = current.get(verdict.check, _NONE).since
-        groups.setdefault(max(judged.observed_at, since or judged.observed_at), []).append(verdict)
-    return [(msgspec.structs.replace(judged, observed_at=at), groups[at]) for at in sorted(groups)]
-
-
 def _items(verdict: Verdict) -> str:
-    return _encode_items(verdict.items).decode()
+    return _encode_items(verdict.items).decode() if verdict.items else "[]"
 
 
-def _row(judged: Judged, verdict: Verdict) -> dict[str, object]:
-    return {
-        "host_id": judged.host_id,
-        "check_id": verdict.check,
-        "revision": judged.revision,
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "evidence": verdict.evidence,
-        "items": _items(verdict),
-        "cause": judged.cause,
-        "ruleset": judged.ruleset,
-        "observed_from": judged.observed_at,
-        "recorded_at": judged.recorded_at,
-    }
+def _write(connection: Connection, changes: list[_Change], severities: Mapping[str, Severity]) -> None:
+    if not changes:
+        return
+    changes.sort(key=lambda change: change.judged.observed_at)
+    closed = [
+        (change.judged.observed_at, change.judged.recorded_at, change.judged.host_id, change.verdict.check)
+        for change in changes
+        if change.has_before
+    ]
+    execute_many(connection, _CLOSE, closed)
+    execute_many(connection, _INSERT, [_row(change) for change in changes if not change.ends])
+    _follow(connection, changes, severities)
 
 
-def _close(connection: Connection, judged: Judged, checks: Sequence[str]) -> None:
-    connection.execute(
-        sa.update(results)
-        .where(
-            results.c.host_id == judged.host_id,
-            results.c.check_id.in_(checks),
-            results.c.observed_to.is_(None),
-        )
-        .values(observed_to=judged.observed_at, closed_at=judged.recorded_at)
-    )
+_CLOSE = "UPDATE results SET observed_to = ?, closed_at = ? WHERE host_id = ? AND check_id = ? AND observed_to IS NULL"
+_INSERT = (
+    "INSERT INTO results (host_id, check_id, revision, status, reason, evidence, items, cause, ruleset, observed_from, "
+    "recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def _row(change: _Change) -> tuple[object, ...]:
+    judged, verdict = change.judged, change.verdict
+    return (
+        judged.host_id, verdict.check, judged.revision, *_content(verdict), judged.cause, judged.ruleset,
+        judged.observed_at, judged.recorded_at,
+    )  # fmt: skip
 
 
 # ── findings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_Key = tuple[uuid.UUID, str]
+"""Host and check."""
+_Event = tuple[str, str, str, uuid.UUID, str, str]
+"""Event, check, item, finding, severity, evidence."""
 
-def _follow(
-    connection: Connection, judged: Judged, verdicts: Sequence[Verdict], severities: Mapping[str, Severity]
-) -> None:
+
+class _Steps:
+    """What is to be written of findings, gathered over all changes, so that each kind is one statement."""
+
+    def __init__(self) -> None:
+        self.confirmed: list[tuple[object, ...]] = []
+        self.doubted: list[tuple[object, ...]] = []
+        self.resolved: list[tuple[object, ...]] = []
+        self.reopened: list[tuple[object, ...]] = []
+        self.opened: list[tuple[object, ...]] = []
+        self.events: list[tuple[Judged, _Event]] = []
+
+    def write(self, connection: Connection) -> None:
+        execute_many(connection, _CONFIRM, self.confirmed)
+        execute_many(connection, _DOUBT, self.doubted)
+        execute_many(connection, _RESOLVE, self.resolved)
+        execute_many(connection, _REOPEN, self.reopened)
+        execute_many(connection, _OPEN, self.opened)
+        _write_events(connection, sorted(self.events, key=lambda event: event[0].observed_at))
+
+
+_CONFIRM = "UPDATE findings SET evidence = ?, unconfirmed_since = NULL WHERE host_id = ? AND finding_id = ?"
+_DOUBT = "UPDATE findings SET unconfirmed_since = ? WHERE host_id = ? AND finding_id = ?"
+_RESOLVE = (
+    "UPDATE findings SET state = 'resolved', resolved_at = ?, unconfirmed_since = NULL, exception_id = NULL "
+    "WHERE host_id = ? AND finding_id = ?"
+)
+_REOPEN = (
+    "UPDATE findings SET state = ?, evidence = ?, resolved_at = NULL, unconfirmed_since = NULL "
+    "WHERE host_id = ? AND finding_id = ?"
+)
+_OPEN = (
+    "INSERT INTO findings (host_id, finding_id, check_id, item, severity, state, evidence, opened_at, recorded_at, "
+    "due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_TELL = (
+    "INSERT INTO transitions (host_id, event, cause, check_id, item, finding_id, severity, zone, evidence, "
+    "observed_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def _follow(connection: Connection, changes: Sequence[_Change], severities: Mapping[str, Severity]) -> None:
     """Open, confirm, doubt and resolve findings as the changed verdicts demand."""
-    if not verdicts:
-        return
+    unresolved = _unresolved(connection, changes)
+    steps, opened = _Steps(), list[tuple[_Change, str, str]]()
+    for change in changes:
+        known = unresolved.get((change.judged.host_id, change.verdict.check), {})
+        failing, doubtful = _problems(change.verdict)
+        for item, evidence in failing.items():
+            row = known.get(item)
+            if row is None:
+                opened.append((change, item, evidence))
+            elif row.evidence != evidence or row.unconfirmed_since is not None:
+                steps.confirmed.append((evidence, row.host_id, row.finding_id))
+        for item, row in known.items():
+            if item not in failing:
+                _let_go(steps, change, row, is_doubtful=doubtful is None or item in doubtful)
+    _open(connection, steps, opened, severities)
+    steps.write(connection)
+
+
+def _let_go(steps: _Steps, change: _Change, row: Row[Any], *, is_doubtful: bool) -> None:
+    at = change.judged.observed_at
+    if not is_doubtful:
+        steps.resolved.append((at, row.host_id, row.finding_id))
+        event = ("resolved", row.check_id, row.item, row.finding_id, row.severity, row.evidence)
+        steps.events.append((change.judged, event))
+    elif row.unconfirmed_since is None:
+        steps.doubted.append((at, row.host_id, row.finding_id))
+
+
+def _unresolved(connection: Connection, changes: Sequence[_Change]) -> dict[_Key, dict[str, Row[Any]]]:
+    """Findings that are not resolved, by host and check, then by item."""
     rows = connection.execute(
         sa.select(findings).where(
-            findings.c.host_id == judged.host_id,
-            findings.c.check_id.in_([verdict.check for verdict in verdicts]),
+            findings.c.host_id.in_({change.judged.host_id for change in changes}),
+            findings.c.check_id.in_({change.verdict.check for change in changes}),
             findings.c.resolved_at.is_(None),
         )
     )
-    unresolved: dict[tuple[str, str], Row[Any]] = {(row.check_id, row.item): row for row in rows}
-    opened: list[tuple[Verdict, str, str]] = []
-    for verdict in verdicts:
-        failing, doubtful = _problems(verdict)
-        for item, evidence in failing.items():
-            row = unresolved.get((verdict.check, item))
-            if row is None:
-                opened.append((verdict, item, evidence))
-            elif row.evidence != evidence or row.unconfirmed_since is not None:
-                _update(connection, row, evidence=evidence, unconfirmed_since=None)
-        for (check, item), row in unresolved.items():
-            if check != verdict.check or item in failing:
-                continue
-            if doubtful is None or item in doubtful:
-                if row.unconfirmed_since is None:
-                    _update(connection, row, unconfirmed_since=judged.observed_at)
-            else:
-                _resolve(connection, judged, row)
-    _open(connection, judged, opened, severities)
+    found: defaultdict[_Key, dict[str, Row[Any]]] = defaultdict(dict)
+    for row in rows:
+        found[row.host_id, row.check_id][row.item] = row
+    return found
 
 
 def _problems(verdict: Verdict) -> tuple[dict[str, str], set[str] | None]:
@@ -187,112 +280,77 @@ def _problems(verdict: Verdict) -> tuple[dict[str, str], set[str] | None]:
     return failing, {item.key[:255] for item in verdict.items if item.status == "unknown"}
 
 
-def _update(connection: Connection, row: Row[Any], **values: object) -> None:
-    connection.execute(
-        sa.update(findings)
-        .where(findings.c.host_id == row.host_id, findings.c.finding_id == row.finding_id)
-        .values(**values)
-    )
-
-
-def _resolve(connection: Connection, judged: Judged, row: Row[Any]) -> None:
-    _update(
-        connection, row, state="resolved", resolved_at=judged.observed_at, unconfirmed_since=None, exception_id=None
-    )
-    write_transitions(
-        connection,
-        judged,
-        [("resolved", row.check_id, row.item, row.finding_id, row.severity, row.evidence)],
-    )
-
-
 def _open(
     connection: Connection,
-    judged: Judged,
-    opened: Sequence[tuple[Verdict, str, str]],
+    steps: _Steps,
+    opened: Sequence[tuple[_Change, str, str]],
     severities: Mapping[str, Severity],
 ) -> None:
-    if not opened:
-        return
-    recent = _recently_resolved(connection, judged, {verdict.check for verdict, _, _ in opened})
-    events: list[tuple[str, str, str, uuid.UUID, str, str]] = []
-    fresh: list[dict[str, object]] = []
-    for verdict, item, evidence in opened:
-        severity = severities[verdict.check]
-        again = recent.get((verdict.check, item))
-        if again is not None:
+    recent = _recently_resolved(connection, [change for change, _, _ in opened]) if opened else {}
+    for change, item, evidence in opened:
+        judged, check = change.judged, change.verdict.check
+        severity = severities[check]
+        again = recent.get((judged.host_id, check, item))
+        if again is not None and again.resolved_at >= judged.observed_at - REOPEN_WITHIN:
             state = "open" if again.acknowledged_at is None else "acknowledged"
-            _update(connection, again, state=state, resolved_at=None, unconfirmed_since=None, evidence=evidence)
-            events.append(("reopened", verdict.check, item, again.finding_id, severity, evidence))
+            steps.reopened.append((state, evidence, again.host_id, again.finding_id))
+            steps.events.append((judged, ("reopened", check, item, again.finding_id, severity, evidence)))
             continue
-        finding_id = uuid.uuid4()
-        fresh.append(
-            {
-                "host_id": judged.host_id,
-                "finding_id": finding_id,
-                "check_id": verdict.check,
-                "item": item,
-                "severity": severity,
-                "state": "open",
-                "evidence": evidence,
-                "opened_at": judged.observed_at,
-                "recorded_at": judged.recorded_at,
-                "due_at": judged.observed_at + timedelta(days=DUE_DAYS[severity]),
-            }
-        )
-        events.append(("opened", verdict.check, item, finding_id, severity, evidence))
-    if fresh:
-        connection.execute(sa.insert(findings), fresh)
-    write_transitions(connection, judged, events)
+        finding_id, due_at = uuid.uuid4(), judged.observed_at + timedelta(days=DUE_DAYS[severity])
+        steps.opened.append(
+            (
+                judged.host_id, finding_id, check, item, severity, "open", evidence, judged.observed_at,
+                judged.recorded_at, due_at,
+            )
+        )  # fmt: skip
+        steps.events.append((judged, ("opened", check, item, finding_id, severity, evidence)))
 
 
-def _recently_resolved(connection: Connection, judged: Judged, checks: set[str]) -> dict[tuple[str, str], Row[Any]]:
+def _recently_resolved(
+    connection: Connection, changes: Sequence[_Change]
+) -> dict[tuple[uuid.UUID, str, str], Row[Any]]:
+    """The finding of each item that was resolved last, where that was not long ago."""
     rows = connection.execute(
         sa.select(findings)
         .where(
-            findings.c.host_id == judged.host_id,
-            findings.c.check_id.in_(checks),
-            findings.c.resolved_at >= judged.observed_at - REOPEN_WITHIN,
+            findings.c.host_id.in_({change.judged.host_id for change in changes}),
+            findings.c.check_id.in_({change.verdict.check for change in changes}),
+            findings.c.resolved_at >= min(change.judged.observed_at for change in changes) - REOPEN_WITHIN,
         )
         .order_by(findings.c.resolved_at)
     )
-    return {(row.check_id, row.item): row for row in rows}
+    return {(row.host_id, row.check_id, row.item): row for row in rows}
 
 
-def write_transitions(
-    connection: Connection, judged: Judged, events: Sequence[tuple[str, str, str, uuid.UUID, str, str]]
-) -> None:
+def write_transitions(connection: Connection, judged: Judged, events: Sequence[_Event]) -> None:
     """Events are (event, check, item, finding, severity, evidence)."""
-    connection.execute(
-        sa.insert(transitions),
+    _write_events(connection, [(judged, event) for event in events])
+
+
+def _write_events(connection: Connection, events: Sequence[tuple[Judged, _Event]]) -> None:
+    execute_many(
+        connection,
+        _TELL,
         [
-            {
-                "host_id": judged.host_id,
-                "event": event,
-                "cause": judged.cause,
-                "check_id": check,
-                "item": item,
-                "finding_id": finding_id,
-                "severity": severity,
-                "zone": judged.zone,
-                "evidence": evidence,
-                "observed_at": judged.observed_at,
-                "recorded_at": judged.recorded_at,
-            }
-            for event, check, item, finding_id, severity, evidence in events
+            (
+                judged.host_id, event, judged.cause, check, item, finding_id, severity, judged.zone, evidence,
+                judged.observed_at, judged.recorded_at,
+            )
+            for judged, (event, check, item, finding_id, severity, evidence) in events
         ],
-    )
+    )  # fmt: skip
 
 
-def note_first_state(connection: Connection, judged: Judged) -> None:
-    """A host was judged for the first time: one transition, which becomes one summary."""
-    connection.execute(
-        sa.insert(transitions).values(
-            host_id=judged.host_id,
-            event="first_state",
-            cause="baseline",
-            zone=judged.zone,
-            observed_at=judged.observed_at,
-            recorded_at=judged.recorded_at,
+def note_first_states(connection: Connection, those: Iterable[Judged]) -> None:
+    """Hosts were judged for the first time: one transition each, which becomes one summary."""
+    for judged in those:
+        connection.execute(
+            sa.insert(transitions).values(
+                host_id=judged.host_id,
+                event="first_state",
+                cause="baseline",
+                zone=judged.zone,
+                observed_at=judged.observed_at,
+                recorded_at=judged.recorded_at,
+            )
         )
-    )

@@ -25,12 +25,15 @@ _CHUNK: Final = 200
 _Event = tuple[str, str, str, uuid.UUID, str, str]
 
 
-def settle_host(connection: Connection, host_id: uuid.UUID, now: datetime, cause: Cause) -> int:
-    """One machine that was just judged, locked by the caller. Where nothing is excepted this costs one look."""
-    register = store.register(connection, now)
-    if not register:
-        return 0
-    return _settle(connection, register, [host_id], now, cause)
+def settle_judged(connection: Connection, judged: Collection[Judged]) -> None:
+    """Machines that were just judged, locked by the caller. Where nothing is excepted this costs one look."""
+    together: defaultdict[tuple[datetime, Cause], list[uuid.UUID]] = defaultdict(list)
+    for each in judged:
+        together[each.recorded_at, each.cause].append(each.host_id)
+    for (now, cause), host_ids in together.items():
+        register = store.register(connection, now)
+        if register:
+            _settle(connection, register, host_ids, now, cause)
 
 
 def settle(connection: Connection, now: datetime, cause: Cause) -> int:

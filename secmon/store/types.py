@@ -17,6 +17,11 @@ def microseconds(value: datetime) -> int:
     return (value - _EPOCH) // _MICROSECOND
 
 
+def instant(value: Any) -> datetime:
+    """From what either database keeps."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else _EPOCH + int(value) * _MICROSECOND
+
+
 class Instant(sa.types.TypeDecorator[datetime]):
     """A point in time, UTC: `timestamptz` on PostgreSQL, integer microseconds since 1970 on SQLite."""
 
@@ -34,8 +39,4 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return _EPOCH + int(value) * _MICROSECOND
+        return None if value is None else instant(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from secmon import app, judging
+from secmon import app, rejudging
 from secmon.app import Collector
 from secmon.config import Config, Console, Ingest, Rules
 from secmon.errors import Failure
@@ -28,7 +28,7 @@ def test_it_judges_by_new_rules_once_the_database_takes_them(tmp_path: Path, mon
         agent = BareAgent(collector)
         agent.enroll()
         assert agent.send(linux()).status == 200
-        before, repair, full = collector.rulebook.current.version, judging.repair, [True, True]
+        before, repair, full = collector.rulebook.current.version, rejudging.repair, [True, True]
 
         def fails_at_first(*arguments: object) -> int:
             if full:
@@ -36,7 +36,7 @@ def test_it_judges_by_new_rules_once_the_database_takes_them(tmp_path: Path, mon
                 raise sa.exc.OperationalError("UPDATE", {}, Exception("database or disk is full"))
             return repair(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(judging, "repair", fails_at_first)
+        monkeypatch.setattr(app, "repair", fails_at_first)
         check = folder / "checks" / "access" / "ssh-root-login.yaml"
         check.write_text(
             check.read_text(encoding="utf-8").replace("severity: medium", "severity: low"), encoding="utf-8"
@@ -60,7 +60,7 @@ def test_it_leaves_no_thread_and_no_port_when_it_cannot_start(tmp_path: Path, mo
     def fails(*_: object) -> int:
         raise Failure("the database is full")
 
-    monkeypatch.setattr(judging, "repair", fails)
+    monkeypatch.setattr(app, "repair", fails)
     before = set(threading.enumerate())
     config = Config(
         data_dir=str(tmp_path), ingest=Ingest(address="127.0.0.1:0"), console=Console(address="127.0.0.1:0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from secmon.config import Config
 from secmon.evaluate.judge import evaluate
 from secmon.evaluate.model import Machine, Verdict
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.rejudging import repair
 from secmon.resources import rules_dir
 from secmon.store.hosts import set_attribute
 from secmon.store.schema import findings, hosts, results, transitions
@@ -117,7 +119,7 @@ def test_it_acts_on_new_rules_from_now_on_and_never_rewrites_the_past(office: Of
     old = fewer_rules(tmp_path, ROOT_LOGIN)
     now = START + DAY
 
-    assert judging.repair(office.database, old, office.config, now) == 1
+    assert repair(office.database, old, office.config, now) == 1
 
     with office.database.read() as connection:
         row = connection.execute(sa.select(results).where(results.c.check_id == ROOT_LOGIN)).one()
@@ -127,7 +129,7 @@ def test_it_acts_on_new_rules_from_now_on_and_never_rewrites_the_past(office: Of
         ).all()
     assert [tuple(event) for event in events] == [("opened", "baseline"), ("resolved", "rules")]
 
-    assert judging.repair(office.database, office.rules, office.config, now + DAY) == 1
+    assert repair(office.database, office.rules, office.config, now + DAY) == 1
     assert [row[:2] for row in intervals(office, host, ROOT_LOGIN)] == [("fail", "baseline"), ("fail", "rules")]
 
 
@@ -135,7 +137,7 @@ def test_it_repairs_only_what_rests_on_other_rules(office: Office) -> None:
     office.report(office.add_host("pc1"), linux())
     office.add_host("never-reported")
 
-    assert judging.repair(office.database, office.rules, office.config, START + DAY) == 0
+    assert repair(office.database, office.rules, office.config, START + DAY) == 0
 
 
 def test_it_lets_new_rules_speak_about_old_facts_before_a_report_counts(office: Office, tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_it_ends_the_answers_of_removed_checks_where_a_report_is_quicker_than_th
     office.rules = fewer_rules(tmp_path, ROOT_LOGIN)
 
     office.heartbeat(host, START + DAY)
-    judging.repair(office.database, office.rules, office.config, START + 2 * DAY)
+    repair(office.database, office.rules, office.config, START + 2 * DAY)
 
     with office.database.read() as connection:
         assert connection.execute(sa.select(results).where(results.c.check_id == ROOT_LOGIN)).one().observed_to
@@ -298,14 +300,16 @@ def test_it_judges_the_others_when_one_host_cannot_be_judged(office: Office, mon
     hosts_ = [office.add_host(name, zone="lgwan") for name in ("pc1", "pc2", "pc3")]
     for host in hosts_:
         office.report(host, linux())
-    broken, load_machine = sorted(hosts_)[1], judging.load_machine
+    broken, load_machines = sorted(hosts_)[1], judging.load_machines
 
-    def load(connection: sa.Connection, config: Config, host_id: uuid.UUID, *only: frozenset[str] | None) -> Machine:
-        if host_id == broken:
+    def load(
+        connection: sa.Connection, config: Config, host_ids: Collection[uuid.UUID], *only: frozenset[str] | None
+    ) -> dict[uuid.UUID, Machine]:
+        if broken in host_ids:
             raise OverflowError("date value out of range")
-        return load_machine(connection, config, host_id, *only)
+        return load_machines(connection, config, host_ids, *only)
 
-    monkeypatch.setattr(judging, "load_machine", load)
+    monkeypatch.setattr(judging, "load_machines", load)
     judging.sweep(office.database, office.rules, office.config, START + 20 * DAY)
 
     stale = {host: intervals(office, host, "ports.exposed-high-risk")[-1][2] == "stale" for host in hosts_}

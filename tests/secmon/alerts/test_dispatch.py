@@ -16,6 +16,7 @@ from secmon import judging
 from secmon.alerts.dispatch import dispatch
 from secmon.alerts.model import FLAPPING_CHANGES
 from secmon.evaluate.model import Severity
+from secmon.rejudging import repair
 from secmon.store.schema import deliveries, dispatches, transitions
 from secmon_agent import wire
 from tests.secmon.alerts.desk import BAD, GOOD, Desk, body, listening
@@ -243,7 +244,7 @@ def test_it_tells_of_changed_rules_when_all_machines_are_judged_by_them(desk: De
     judging.note_ruleset(office.database, office.rules, desk.later(minutes=1))
     assert desk.dispatch() == 0
     assert desk.outcomes()["ruleset"] == ["waiting"]
-    judging.repair(office.database, office.rules, office.config, desk.later(minutes=1))
+    repair(office.database, office.rules, office.config, desk.later(minutes=1))
     assert desk.dispatch() == 1
 
 

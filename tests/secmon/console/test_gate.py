@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from secmon.store.schema import hosts
 from tests.secmon.console.browsing import Browser, with_token
 from tests.support.office import Office
 
@@ -66,6 +68,18 @@ def test_it_tells_of_broken_rules(browser: Browser) -> None:
     page = browser.page("/")
     assert "判定基準のファイルに誤りがあります" in page
     assert "unknown &lt;field&gt;" in page
+
+
+def test_it_tells_how_many_machines_are_still_judged_by_the_rules_before(browser: Browser) -> None:
+    assert browser.get("/healthz").json()["waiting"] == 0
+    assert "判定し直しています" not in browser.page("/")
+
+    with browser.office.database.write() as connection:
+        connection.execute(sa.update(hosts).values(judged_ruleset="before", state=bytes(32)))
+
+    assert browser.get("/healthz").json()["waiting"] > 0
+    assert "判定し直しています" in browser.page("/")
+    assert "判定し直しています" not in browser.get("/sign-in/x").text
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/hosts", "/sign-in/x"])

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from secmon.app import Collector
 from secmon.ingest import enrollment
-from secmon.judging import repair
+from secmon.rejudging import repair
 from secmon.schedule import JOBS, Schedule
 from secmon.store import life
 from secmon.store.hosts import attributes_of, link_asset, set_attribute
