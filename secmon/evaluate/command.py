@@ -11,6 +11,7 @@ from secmon.evaluate.frameworks import load_frameworks
 from secmon.evaluate.judge import judge
 from secmon.evaluate.mistakes import Mistake, RulesError
 from secmon.evaluate.model import Verdict
+from secmon.evaluate.proofs import unproven
 from secmon.evaluate.reference import disagreements
 from secmon.evaluate.ruleset import RuleSet, load_examples
 from secmon.evaluate.timing import MAX_CONDITION_S, Timing, time_conditions
@@ -27,6 +28,7 @@ def check_rules(folder: Path, out: TextIO, site: Path | None = None) -> int:
         return _told(error.mistakes, out)
     mistakes = list(_wrong_frameworks(folder, rules))
     mistakes += wrong_examples(rules, examples)
+    mistakes += unproven(rules, examples)
     timings = list(time_conditions(folder, site))
     mistakes += _too_slow(rules, timings)
     if mistakes:

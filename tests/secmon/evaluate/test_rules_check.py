@@ -56,6 +56,24 @@ def test_an_example_that_comes_out_otherwise_is_a_mistake(write_check: Write) ->
     ]
 
 
+def test_a_fact_that_no_example_misses_is_a_mistake(write_check: Write) -> None:
+    out = io.StringIO()
+    fails = "{facts: {firewall: {backend: iptables, filtering: false}}, expect: fail}"
+
+    passes = "{facts: {firewall: {filtering: true}}, expect: pass}"
+    folder = write_check(applies="firewall.backend == 'iptables' || true", examples=f"[{passes}, {fails}]")
+    assert check_rules(folder, out) == 1
+    assert out.getvalue().splitlines()[:-1] == [
+        "rules/checks/patch/sample.yaml:1: examples: none becomes unknown without firewall.backend; "
+        "add one that firewall.backend decides"
+    ]
+
+    unknown = "{facts: {firewall: {filtering: true}}, expect: unknown}"
+    passes = passes.replace("filtering", "backend: iptables, filtering")
+    folder = write_check(applies="firewall.backend == 'iptables'", examples=f"[{fails}, {unknown}, {passes}]")
+    assert check_rules(folder, io.StringIO()) == 0
+
+
 def test_a_condition_that_takes_too_long_on_the_largest_facts_is_ended(
     write_check: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
