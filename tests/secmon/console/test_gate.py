@@ -71,6 +71,7 @@ def test_it_tells_of_broken_rules(browser: Browser) -> None:
 
 
 def test_it_tells_how_many_machines_are_still_judged_by_the_rules_before(browser: Browser) -> None:
+    browser.office.add_host("pc1")
     assert browser.get("/healthz").json()["waiting"] == 0
     assert "判定し直しています" not in browser.page("/")
 
