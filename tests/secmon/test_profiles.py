@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from secmon import cli, judging
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.rejudging import repair
 from secmon.resources import rules_dir
 from secmon.store.hosts import set_attribute
 from secmon.store.schema import findings, results
@@ -67,7 +68,7 @@ def test_a_new_profile_ends_answers_by_the_rules(office: Office, adapted: RuleSe
     host = office.add_host("ws1", role="workstation")
     office.report(host, sections())  # type: ignore[arg-type]
 
-    judging.repair(office.database, adapted, office.config, START + HOUR)
+    repair(office.database, adapted, office.config, START + HOUR)
 
     assert intervals(office, host, ROOT_LOGIN) == [("fail", "baseline"), ("not_applicable", "rules")]
     assert intervals(office, host, LOCK) == [("fail", "baseline"), ("pass", "rules")]

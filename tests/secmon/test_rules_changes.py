@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from secmon import cli, judging
 from secmon.evaluate.catalogue import Catalogue, catalogue_of, difference
 from secmon.evaluate.ruleset import RuleSet, load_rules
+from secmon.rejudging import repair
 from secmon.resources import rules_dir
 from secmon.rulebook import Rulebook
 from secmon.store import rulesets
@@ -120,7 +121,7 @@ def test_an_upgrade_is_logged_and_one_mail_tells_of_it(
     with caplog.at_level(logging.INFO):
         assert judging.note_ruleset(office.database, office.rules, desk.later(minutes=1))
         assert not judging.note_ruleset(office.database, office.rules, desk.later(minutes=1))
-    judging.repair(office.database, office.rules, office.config, desk.later(minutes=1))
+    repair(office.database, office.rules, office.config, desk.later(minutes=1))
     assert desk.dispatch() == 1
 
     assert f"{GONE}  " in caplog.text
