@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import hashlib
 import logging
 import os
 import socket
@@ -20,7 +21,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 
-from secmon import certificates, judging
+from secmon import certificates, judging, succession
 from secmon.alerts.dispatch import Dispatcher
 from secmon.certificates import write_private
 from secmon.config import Config, is_loopback
@@ -169,7 +170,8 @@ class Collector:
         self._writer = Writer(
             self.database, self.rulebook, config, self.runtime, self.identity, clock, on_change=self._wake.set
         )
-        self._ingest = IngestListener(self._ingest_app(), ingest_socket, self.certificates)
+        self._door = self._ingest_app()
+        self._ingest = IngestListener(self._door, ingest_socket, self.certificates)
         self._console = HttpListener("console", self._console_app(), console_socket, self._console_context())
         self._schedule = Schedule(
             database=self.database,
@@ -186,6 +188,7 @@ class Collector:
         now = self.clock()
         judging.sweep(self.database, self.rulebook.current, self.config, now)
         self._take_rules(now)
+        self._offer_successor()
         self._writer.start()
         self._ingest.start()
         self._console.start()
@@ -291,6 +294,12 @@ class Collector:
         finally:
             send_due(self.database, self._channels, self.clock())
 
+    def _offer_successor(self) -> None:
+        """The CA that is to succeed the present one, where there is one."""
+        made = succession.offered(self.config)
+        self._door.successor = None if made is None else msgspec.msgpack.encode(made)
+        self._writer.next_ca = None if made is None else hashlib.sha256(made.ca).digest()
+
     def _watch(self) -> None:
         """Take changed rules and a renewed certificate without a restart."""
         taken = self.rulebook.current
@@ -304,6 +313,8 @@ class Collector:
                 fresh = certificates.ensure(self.config, self.clock())
                 fresh.load(self._context)
                 self._ingest.take(fresh)
+                self.certificates, self._door.ca_der = fresh, fresh.ca_der
+                self._offer_successor()
             except Exception as error:  # noqa: BLE001 — it is logged, and tried again
                 _log(error, "rules and certificates could not be looked after")
 

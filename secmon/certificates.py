@@ -70,32 +70,36 @@ def ensure(config: Config, now: datetime) -> Certificates:
     """The certificates of this configuration; made or renewed where they are ours. Raises UsageError."""
     if config.ingest.certificate:
         return _own(config)
-    folder = config.folder / "tls"
+    folder = tls_folder(config)
     try:
         return _made(config, folder, now)
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} cannot be used: {error}; restore it from a backup") from None
 
 
+def tls_folder(config: Config) -> Path:
+    return config.folder / "tls"
+
+
 def _made(config: Config, folder: Path, now: datetime) -> Certificates:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ca_file, ca_key = folder / "ca.pem", folder / "ca.key"
     certificate, key = folder / "server.pem", folder / "server.key"
-    with _alone(folder):
+    with alone(folder):
         if not ca_file.exists():
-            _make_ca(ca_file, ca_key, config.office.name, now)
+            make_ca(ca_file, ca_key, config.office.name, now)
         ca = x509.load_pem_x509_certificate(ca_file.read_bytes())
-        present = _names_of(certificate, ca)
+        present = names_of(certificate, ca)
         names = sorted(present | set(server_names(config)))  # what agents were told once stays good
         if not _is_good(certificate, key, ca, names, now):
-            _make_server(certificate, key, ca, ca_key, names, now)
+            make_server(certificate, key, ca, ca_key, names, now)
     return Certificates(
         certificate=certificate, key=key, ca=ca_file, ca_der=ca.public_bytes(serialization.Encoding.DER), own=False
     )
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """A collector that starts and a command beside it must not each make half of a pair."""
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -105,7 +109,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _names_of(certificate: Path, ca: x509.Certificate) -> set[str]:
+def names_of(certificate: Path, ca: x509.Certificate) -> set[str]:
     """Names of the server certificate so far, as far as this CA made it."""
     if not certificate.exists():
         return set()
@@ -159,7 +163,7 @@ def _own(config: Config) -> Certificates:
     return found
 
 
-def _make_ca(file: Path, key_file: Path, office: str, now: datetime) -> None:
+def make_ca(file: Path, key_file: Path, office: str, now: datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"secmon site CA ({office})"[:64])])
     certificate = (
@@ -169,12 +173,18 @@ def _make_ca(file: Path, key_file: Path, office: str, now: datetime) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write_key(key_file, key)
+    write_key(key_file, key)
     write_private(file, certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _make_server(
-    file: Path, key_file: Path, ca: x509.Certificate, ca_key_file: Path, names: Sequence[str], now: datetime
+def make_server(
+    file: Path,
+    key_file: Path,
+    ca: x509.Certificate,
+    ca_key_file: Path,
+    names: Sequence[str],
+    now: datetime,
+    days: int = SERVER_DAYS,
 ) -> None:
     ca_key = serialization.load_pem_private_key(ca_key_file.read_bytes(), password=None)
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
@@ -182,7 +192,7 @@ def _make_server(
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     certificate = (
-        _builder(subject, ca.subject, key.public_key(), now, SERVER_DAYS)
+        _builder(subject, ca.subject, key.public_key(), now, days)
         .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
@@ -190,7 +200,7 @@ def _make_server(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    _write_key(key_file, key)
+    write_key(key_file, key)
     write_private(file, certificate.public_bytes(serialization.Encoding.PEM))
 
 
@@ -238,7 +248,7 @@ def _is_good(certificate: Path, key: Path, ca: x509.Certificate, names: Sequence
     return set(_general_names(names)) <= set(present)
 
 
-def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
+def write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
     write_private(
         file,
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),

@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     _add_machines(commands_, shared)
     _add_hosts(commands_, shared)
     _add_agents(commands_, shared)
+    _add_ca(commands_, shared)
     grammar.add_exceptions(commands_, shared)
     grammar.add_disputes(commands_, shared)
     grammar.add_attestations(commands_, shared)
@@ -261,6 +262,17 @@ def _add_agents(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     rotate = agent.add_parser("rotate", parents=[shared], help="have a machine's agent change its key")
     rotate.add_argument("agent", metavar="KEY_OR_HOST", help="a machine, or a key as `secmon-agent status` prints it")
     rotate.set_defaults(handler="machines.agent_rotate")
+
+
+def _add_ca(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
+    ca = commands_.add_parser("ca", help="the CA that agents trust").add_subparsers(required=True, metavar="ACTION")
+    show = ca.add_parser("show", parents=[shared], help="the CA, its successor, and which machines lack that")
+    show.set_defaults(handler="ca.ca_show")
+    renew = ca.add_parser("renew", parents=[shared], help="make a successor and tell every machine")
+    renew.set_defaults(handler="ca.ca_renew")
+    switch = ca.add_parser("switch", parents=[shared], help="put the successor in its place")
+    switch.add_argument("--anyway", action="store_true", help="machines that lack it have to enroll again")
+    switch.set_defaults(handler="ca.ca_switch")
 
 
 def _add_ledger(commands_: _Commands, shared: argparse.ArgumentParser) -> None:

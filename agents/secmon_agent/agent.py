@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import UNSET
 from msgspec.structs import replace
 from nacl.signing import SigningKey
 
@@ -43,6 +46,7 @@ class Agent:
         self._collect = collect
         self._timer_s = interval_s
         self._asked = self._introduced = False
+        self._offered_ca: bytes | None = None
         self._go_by(key, where)
         self._spool.prepare()
         self._state = state.load(state_dir) or self._remember(state.new_state())
@@ -73,7 +77,7 @@ class Agent:
                 sections = report.within_limits(self._state, self._collect())
             last = self._report(sections, deliver=True)
             total = both(total, last)
-        return self._renewed(total)
+        return self._renewed(self._with_next_ca(total))
 
     def _report(self, sections: Sections, *, deliver: bool) -> Outcome:
         """A full disk does not keep what already waits from leaving."""
@@ -105,6 +109,7 @@ class Agent:
             rejected=self._spool.rejected(),
             interval_s=self.interval_s,
             agent_version=__version__,
+            next_ca=wire.ca_mark(self._where.next_ca) if self._where.next_ca else b"",
         )
         while True:
             message = report.compose(self._state, sections, around)
@@ -115,7 +120,7 @@ class Agent:
 
     def drain(self) -> Outcome:
         """Hand over what waits until it is empty or something is in the way."""
-        return self._renewed(self._hand_all_over())
+        return self._renewed(self._with_next_ca(self._hand_all_over()))
 
     def _hand_all_over(self) -> Outcome:
         collector = self._collector()
@@ -139,6 +144,29 @@ class Agent:
             proxy=self._config.proxy,
             timeout_s=self._config.timeout_s,
         )
+
+    def _with_next_ca(self, outcome: Outcome) -> Outcome:
+        """Take the CA that is to succeed the present one, where the collector offers it and we choose whom we trust."""
+        offered, self._offered_ca = self._offered_ca, None
+        if offered is None or outcome.trouble or self._config.ca_file is not None or self._has(offered):
+            return outcome
+        from secmon_agent import successor
+
+        ca = identity.trusted(self._config, self._where)
+        try:
+            connection = transport.secured(
+                self._where.host, self._where.port, ca, proxy=self._config.proxy, timeout_s=self._config.timeout_s
+            )
+            with contextlib.closing(connection):
+                self._where = successor.take(self._state_dir, connection, self._where, offered)
+        except AgentError as error:
+            return replace(outcome, unchanged=str(error))
+        except (OSError, ValueError) as error:
+            return replace(outcome, unchanged=f"collector {self._where.address}: {transport.explain(error)}")
+        return outcome
+
+    def _has(self, sha256: bytes) -> bool:
+        return hashlib.sha256(self._where.next_ca).digest() == sha256
 
     def _renewed(self, outcome: Outcome) -> Outcome:
         """Change the key where that is due and all that the present one signed has arrived."""
@@ -200,6 +228,7 @@ class Agent:
             report.settle(self._state, message, ack), offset_s=transport.clock_offset_s(ack.server_time, reply.at_s)
         )
         self._asked = ack.rotate
+        self._offered_ca = None if ack.ca is UNSET else ack.ca
         wanted = bool(ack.want) or ack.generation != self._state.generation
         self._remember(settled)
         return Outcome(delivered=1, wanted=wanted)

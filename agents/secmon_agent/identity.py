@@ -23,6 +23,8 @@ class Identity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SHA-256 of `ca`, as the enrollment string named it."""
     ca: bytes
     """Certificate of the site CA in DER."""
+    next_ca: bytes = b""
+    """The one that is to succeed it, or did, once `ca` has vouched for it."""
     status: Literal["pending", "enrolled"]
     token: str = ""
     """Kept only while the enrollment is pending, so that it can be asked for again."""
@@ -71,7 +73,9 @@ def save(state_dir: Path, identity: Identity) -> None:
 
 def trusted(config: Config, identity: Identity) -> list[bytes]:
     """Certificates in DER that the collector's certificate must descend from."""
-    return [identity.ca] if config.ca_file is None else certificates(Path(config.ca_file))
+    if config.ca_file is not None:
+        return certificates(Path(config.ca_file))
+    return [ca for ca in (identity.ca, identity.next_ca) if ca]
 
 
 def certificates(path: Path) -> list[bytes]:

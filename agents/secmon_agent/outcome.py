@@ -29,7 +29,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     renewed: int = 0
     """Keys that took the place of the one before."""
     unchanged: str = ""
-    """Why the key, which is to be changed, was not; the reports are as well as ever."""
+    """Why the key or the CA, which is to be changed, was not; the reports are as well as ever."""
 
     def line(self) -> str:
         """The outcome for a journal or a terminal."""

@@ -25,6 +25,8 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     rejected: int
     interval_s: int
     agent_version: str
+    next_ca: bytes = b""
+    """Mark of the successor CA that this agent has; empty where there is none."""
 
 
 def known(sections: Mapping[str, wire.Section]) -> dict[str, Known]:
@@ -59,6 +61,7 @@ def compose(state: State, sections: Mapping[str, wire.Section], around: Circumst
         sections=UNSET if heartbeat else _listed(sections, state.unsettled),
         vitals=around.vitals if heartbeat else {**around.vitals, **around.own_cost},
         rejected=around.rejected or UNSET,
+        ca=UNSET if around.next_ca in (b"", state.told_ca) else around.next_ca,
     )
 
 
@@ -81,9 +84,17 @@ def settle(state: State, report: wire.Report, ack: wire.Ack) -> State:
         collector_id=ack.collector_id,
         generation=ack.generation,
         interval_s=min(max(ack.interval_s, wire.MIN_INTERVAL_S), wire.MAX_INTERVAL_S),
+        told_ca=_told_ca(state, report, ack),
         last_ack_at=ack.server_time,
         last_ack_sequence=ack.sequence,
     )
+
+
+def _told_ca(state: State, report: wire.Report, ack: wire.Ack) -> bytes:
+    """A collector that offers one does not know that the agent has it, whatever was told before."""
+    if ack.ca is not UNSET:
+        return b""
+    return state.told_ca if report.ca is UNSET else report.ca
 
 
 def _restored(state: State, ack: wire.Ack) -> bool:

@@ -42,6 +42,8 @@ class State(Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_ack_sequence: int | None = None
     rotate_after: Annotated[datetime, Meta(tz=True)] | None = None
     """The collector did not let the key be changed; not to be asked again before, by its clock."""
+    told_ca: bytes = b""
+    """Mark of the successor CA that the collector is known to know of."""
     booted_at: float | None = None
     """Boot time that `boot_id` was made from, where the system has no boot id of its own."""
 

@@ -61,6 +61,8 @@ KeyId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Stream = Annotated[bytes, Meta(min_length=16, max_length=16)]
+CaMark = Annotated[bytes, Meta(min_length=8, max_length=8)]
+"""The first bytes of a CA certificate's SHA-256. It only tells which is meant."""
 Sequence = Annotated[int, Meta(ge=1, le=2**62)]
 SectionName = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z][a-z0-9_]*$")]
 
@@ -108,6 +110,8 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Volatile numbers, outside every digest."""
     rejected: int | UnsetType = UNSET
     """Reports that the collector refused for good and that lie in the agent's `rejected/`."""
+    ca: CaMark | UnsetType = UNSET
+    """Of the CA certificate that the agent has taken as the successor; said once, so that a heartbeat stays small."""
 
 
 class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -124,6 +128,8 @@ class Ack(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Sections whose data the collector lacks; answered at once. `*` asks for full state."""
     rotate: bool = False
     """The agent is asked to change its key."""
+    ca: Digest | UnsetType = UNSET
+    """SHA-256 of the CA certificate that is to succeed the present one, where the agent has not said that it has it."""
 
 
 class EnrollmentRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -203,6 +209,11 @@ _PROOF: Final = b"secmon rotation v1\0"
 
 def key_id(public_key: bytes) -> bytes:
     return hashlib.sha256(public_key).digest()[:16]
+
+
+def ca_mark(ca: bytes) -> bytes:
+    """Of a certificate in DER."""
+    return hashlib.sha256(ca).digest()[:8]
 
 
 def pre_authentication_encoding(type_: str, payload: bytes) -> bytes:

@@ -23,7 +23,7 @@ from secmon.ingest.host_states import host_states, of_host, refuse
 from secmon.ingest.sections import lacking, legible, store_sections
 from secmon.ingest.streams import corrected, offset_of, open_stream, place, remember
 from secmon.judging import Occasion, judge_host
-from secmon.store import gaps
+from secmon.store import gaps, speakers
 from secmon.store.bulk import execute_many
 from secmon.store.schema import contacts, hosts
 from secmon_agent import wire
@@ -43,6 +43,8 @@ class Applied(Struct, frozen=True, kw_only=True):
     want: tuple[str, ...] = ()
     rotate: bool = False
     """The agent is to change its key."""
+    ca_mark: bytes | None = None
+    """Of the successor CA that the agent has."""
 
 
 Outcome = Applied | Refused | Exception
@@ -83,14 +85,16 @@ class Applier:
                 continue
             if host.is_new_key:
                 rotation.follow(connection, sent, host)
+            if sent.report.ca is not UNSET:
+                speakers.note_ca(connection, sent.key.agent_id, sent.report.ca)
             admitted = of_host(sent, host)
             if self._is_plain_heartbeat(host, admitted):
                 beats.append(admitted)
-                outcomes[number] = Applied(outcome="heartbeat", rotate=bool(host.rotate))
+                outcomes[number] = _with_requests(Applied(outcome="heartbeat"), host, admitted)
             else:
                 outcome = self._apply_alone(connection, host, admitted)
                 if isinstance(outcome, Applied):
-                    outcome = replace(outcome, rotate=bool(host.rotate))
+                    outcome = _with_requests(outcome, host, admitted)
                 outcomes[number] = outcome
         if beats:
             _touch(connection, [(each, states[each.key.key_id]) for each in beats])
@@ -213,6 +217,12 @@ class Applier:
         if host.observed_at is None:
             return False
         return bool((admitted.received_at - host.observed_at).total_seconds() >= self._shortest_limit_s)
+
+
+def _with_requests(applied: Applied, host: Row[Any], admitted: Admitted) -> Applied:
+    """What the answer says to the agent besides that the report was taken."""
+    said = admitted.report.ca
+    return replace(applied, rotate=bool(host.rotate), ca_mark=host.ca_mark if said is UNSET else said)
 
 
 _TOUCH = (

@@ -18,6 +18,7 @@ _STATES = (
         agent_keys.c.revoked_at.is_not(None).label("ended"),
         sa.and_(agent_keys.c.succeeds.is_not(None), agent_keys.c.heard_at.is_(None)).label("is_new_key"),
         (agents.c.rotate_requested_at > agent_keys.c.valid_from).label("rotate"),
+        agents.c.ca_mark,
         hosts.c.retired_at.is_not(None).label("retired"),
         hosts.c.host_id,
         hosts.c.revision,

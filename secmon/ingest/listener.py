@@ -47,7 +47,8 @@ log = logging.getLogger(__name__)
 
 
 class Listener:
-    """`POST /v1/reports`, `POST /v1/enrollments`, `POST /v1/rotations`, `GET /v1/key`, `GET /v1/ca`."""
+    """`POST /v1/reports`, `POST /v1/enrollments`, `POST /v1/rotations`, `GET /v1/key`, `GET /v1/ca`,
+    `GET /v1/ca/next`."""
 
     def __init__(
         self,
@@ -65,7 +66,9 @@ class Listener:
         self._enrollment = enrollment
         self._rotations = rotations
         self._runtime = runtime
-        self._ca_der = ca_der
+        self.ca_der = ca_der
+        self.successor: bytes | None = None
+        """What vouches for the CA that is to succeed: a `Successor` in msgpack."""
         self._clock = clock
         self._in_flight_bytes = 0
         self._addresses: Counter[str] = Counter()
@@ -105,9 +108,11 @@ class Listener:
                 await self._rotate(scope, receive, send)
             case "GET", "/v1/key":
                 await self._tell(scope, send)
+            case "GET", "/v1/ca/next" if self.successor is not None:
+                await _answer(send, 200, self.successor, b"application/msgpack")
             case "GET", "/v1/ca":
                 date = format_datetime(self._clock(), usegmt=True).encode()  # an agent's self-test compares its clock
-                await _answer(send, 200, self._ca_der, b"application/pkix-cert", (b"date", date))
+                await _answer(send, 200, self.ca_der, b"application/pkix-cert", (b"date", date))
             case _:
                 raise Refused("not-found", 404)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from prometheus_client import Counter
 
 from secmon.config import Config
@@ -67,6 +67,8 @@ class Writer:
         self._collector_id, self._generation = identity[0].bytes, identity[1]
         self._clock = clock
         self._on_change = on_change
+        self.next_ca: bytes | None = None
+        """SHA-256 of the CA certificate that is to succeed the present one; offered to agents that lack it."""
         self._counters: dict[str, Counter] = {}
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
@@ -145,6 +147,10 @@ class Writer:
             counter = self._counters[outcome] = self._runtime.reports.labels(outcome=_LABELS.get(outcome, outcome))
         counter.inc()
 
+    def _lacking(self, ca_mark: bytes | None) -> bytes | UnsetType:
+        """The successor CA, unless the agent has it."""
+        return UNSET if self.next_ca is None or self.next_ca[:8] == ca_mark else self.next_ca
+
     def _answer(self, admitted: Admitted, outcome: Outcome) -> bytes | Refused:
         if isinstance(outcome, Refused):
             return outcome
@@ -163,6 +169,7 @@ class Writer:
                 generation=self._generation,
                 want=outcome.want,
                 rotate=outcome.rotate,
+                ca=self._lacking(outcome.ca_mark),
             )
         )
 

@@ -104,6 +104,7 @@ agents = Table(
     Column("revoked_reason", Text),
     Column("sections", Text),  # JSON list of section names it may send; null: all of a machine
     Column("rotate_requested_at", Instant),  # keys that are older are to be changed
+    Column("ca_mark", LargeBinary(8)),  # of the successor CA that it said to have
 )
 
 agent_keys = Table(

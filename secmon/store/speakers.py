@@ -50,6 +50,11 @@ def end_older_keys(connection: Connection, agent_id: uuid.UUID, key_id: bytes, n
     return ended
 
 
+def note_ca(connection: Connection, agent_id: uuid.UUID, mark: bytes) -> None:
+    """The agent said that it has the successor CA of this mark."""
+    connection.execute(sa.update(agents).where(agents.c.agent_id == agent_id).values(ca_mark=mark))
+
+
 def move_agents(connection: Connection, source: uuid.UUID, target: uuid.UUID, now: datetime) -> None:
     """Whoever speaks for `source` speaks for `target` from now on, and nobody else does."""
     moving = speaking(connection, source)

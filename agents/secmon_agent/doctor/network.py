@@ -116,9 +116,7 @@ def _spoken(look: Look, where: Identity) -> Iterator[Finding]:
         yield _no_trust(error, where)
         yield from _clock_as_known(look)
         return
-    said = Words(
-        ja="登録したときの認証局が発行した証明書です。", en="It comes from the CA that was pinned at enrollment."
-    )
+    said = Words(ja="この機器が信頼する認証局が発行した証明書です。", en="It comes from a CA that this machine trusts.")
     yield Finding(id="certificate", mark="ok", title=_TRUST, said=said)
     try:
         yield from _answered(look, connection)
@@ -145,14 +143,14 @@ def _no_trust(error: Exception, where: Identity) -> Finding:
         )
     elif detail:
         said = Words(
-            ja="登録したときとは別の認証局の証明書です。何も送っていません。",
-            en="It comes from another CA than the pinned one; nothing was sent.",
+            ja="この機器が信頼するのとは別の認証局の証明書です。何も送っていません。",
+            en="It comes from another CA than those that this machine trusts; nothing was sent.",
         )
         step = Words(
             ja="途中で通信を復号する機器（プロキシなど）があれば、対象から外してください。"
-            "サーバーを作り直したときは、新しい登録文字列で登録し直します。",
-            en="Exempt the collector from any device that opens TLS on the way. If the collector was set up anew, "
-            "enroll again with a new string.",
+            "サーバーを作り直したか、この機器を長く使わないうちに認証局が替わったときは、新しい登録文字列で登録し直します。",
+            en="Exempt the collector from any device that opens TLS on the way. If the collector was set up anew, or "
+            "its CA changed while this machine was off for long, enroll again with a new string.",
         )
     else:
         why = printable(transport.explain(error))
