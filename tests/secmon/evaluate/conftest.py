@@ -11,6 +11,8 @@ from secmon.evaluate.examples import Example
 from secmon.evaluate.ruleset import RuleSet, load_examples
 
 RULES = Path(__file__).resolve().parents[3] / "rules"
+WORSE_WITHOUT = {"ports.listening[].firewall"}
+"""Facts without which the worse answer stands: what an older agent does not tell must not close a finding."""
 
 BASE: Mapping[str, str] = {
     "id": "patch.sample",
