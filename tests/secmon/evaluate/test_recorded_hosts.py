@@ -45,6 +45,13 @@ def test_a_recorded_machine_fails(host: str, check: str, rules: RuleSet) -> None
     assert verdicts(host, rules)[check].status == "fail"
 
 
+def test_what_the_firewall_lets_nobody_reach_is_no_finding(rules: RuleSet) -> None:
+    """VNC and SNMP of that server wait for the network behind a closed firewall; its database is open to some."""
+    found = verdicts("windows-server-2019-ja", rules)
+    assert [found[f"ports.exposed-{name}"].status for name in ("high-risk", "snmp")] == ["pass", "pass"]
+    assert [item.key for item in found["ports.exposed-database"].items] == ["tcp/1433"]
+
+
 def test_there_is_one_for_forty_checks_and_more() -> None:
     assert len({check for checks in FAILING.values() for check in checks.split()}) >= 40
 

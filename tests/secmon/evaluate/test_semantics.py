@@ -270,6 +270,26 @@ def test_a_filter_without_an_answer_is_an_unknown_item_unless_another_filter_lea
     assert [(item.key, item.status) for item in verdict.items] == [("22", "unknown"), ("23", "fail")]
 
 
+def test_a_port_is_open_unless_its_firewall_is_known_to_let_nobody_in(write_check: Write) -> None:
+    folder = write_check(
+        items="ports.listening.filter(port, open_to_network(port))", key="string(item.port)", pass_="false"
+    )
+    open_ = {"reach": "network", "protocol": "tcp", "address": "::"}
+    known = {22: "allowed", 23: "restricted", 24: "blocked", 25: None}
+    listening = [open_ | {"port": port} | ({"firewall": word} if word else {}) for port, word in known.items()]
+    unread = {"port": 27, "firewall": "blocked"}
+    local = {**open_, "port": 26, "reach": "loopback"}
+
+    verdict = judged(folder, machine(ports=SectionState(status="ok", facts={"listening": [*listening, local, unread]})))
+
+    assert [(it.key, it.status, it.reason) for it in verdict.items] == [
+        ("22", "fail", ""),
+        ("23", "fail", ""),
+        ("25", "fail", ""),
+        ("27", "unknown", "ports.listening[].reach not determined"),
+    ]
+
+
 def test_all_and_exists_answer_when_one_element_decides_whatever_the_order(write_check: Write) -> None:
     exists = write_check(pass_="ports.listening.exists(port, port.process == 'good')")
     for order in ([(1, None), (2, True)], [(2, True), (1, None)]):
