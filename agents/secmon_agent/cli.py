@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace as Namespace
 from typing import TYPE_CHECKING, NoReturn
 
-from secmon_agent import __version__, clone, durable, identity, invited, keys, session, state
+from secmon_agent import __version__, clone, durable, identity, invited, keys, modesty, session, state
 from secmon_agent.errors import AgentError, ConfigError
 from secmon_agent.limits import MAX_INTERVAL_S, MIN_INTERVAL_S
 
@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> NoReturn:
     options = _parsed(sys.argv[1:] if arguments is None else arguments)
     _speak_utf8()
+    if arguments is None and options.command == "once":  # the process is for this alone, and nobody waits for it
+        modesty.give_way()
+        modesty.keep_limits()
     try:
         sys.exit(COMMANDS[options.command](options))
     except AgentError as error:
         _log(str(error))
         sys.exit(error.exit_code)
+    except modesty.OverLimitError as error:
+        _log(str(error))
+        sys.exit(1)
+    except MemoryError:
+        _log(modesty.NO_MEMORY)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -43,8 +52,11 @@ _ONCE = {"--config": "config", "--state-dir": "state_dir", "--interval": "interv
 def _once_alone(arguments: list[str]) -> Namespace | None:
     """`once` as timers start it, without `argparse`, which costs a tenth of a cycle; None for everything else."""
     words = iter(arguments)
-    options: dict[str, str] = {}
+    options: dict[str, str | bool] = {}
     for word in words:
+        if word == "--now" and "now" not in options:
+            options["now"] = True
+            continue
         name = _ONCE.get(word, "")
         value = word if name == "command" else next(words, "")
         if not name or name in options or not value or value.startswith("-"):
@@ -56,7 +68,9 @@ def _once_alone(arguments: list[str]) -> Namespace | None:
 def _service_alone(arguments: list[str]) -> Namespace | None:
     """`service run` as Windows starts it, which would keep `argparse` in memory as long as it stays."""
     options = _once_alone([*arguments[:-2], "once"]) if arguments[-2:] == ["service", "run"] else None
-    return options and Namespace(**{**vars(options), "command": "service", "action": "run"})
+    if options is None or hasattr(options, "now"):
+        return None
+    return Namespace(**{**vars(options), "command": "service", "action": "run"})
 
 
 def _speak_utf8() -> None:
@@ -80,7 +94,20 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[shared], help="stay and report every interval")
     run.add_argument("--now", action="store_true", help="report at once instead of after a random pause")
-    once = commands.add_parser("once", parents=[shared], help="report once and end")
+    once = commands.add_parser(
+        "once",
+        parents=[shared],
+        help="report once and end",
+        description="Reports once and ends, behind whoever works on this machine: with low priority for processor and "
+        "disk, and within the limits of the resident agent. On battery with little left (battery_percent) nothing is "
+        "looked at, only what waits is handed over; the exit status is 0 all the same.",
+    )
+    once.add_argument(
+        "--now",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="for somebody who waits for it: look at the machine whatever is left of the battery",
+    )
     once.add_argument(
         "--interval",
         metavar="SECONDS",
@@ -149,6 +176,9 @@ def _end_on_signals() -> None:
 
 
 def _once(options: Namespace) -> int:
+    from msgspec.structs import replace
+
+    from secmon_agent import battery
     from secmon_agent.agent import open_agent
 
     interval_s = _interval_s(getattr(options, "interval", None))
@@ -158,7 +188,8 @@ def _once(options: Namespace) -> int:
         if answer is not None and answer.status == "pending":
             raise AgentError(session.pending_line(answer))
         agent = open_agent(state_dir, settings, keys.load(state_dir), identity.load(state_dir), interval_s)
-        outcome = agent.cycle()
+        paused = "" if getattr(options, "now", False) else battery.waits(settings, state_dir)
+        outcome = replace(agent.drain(), paused=f"{paused} (once --now does not wait)") if paused else agent.cycle()
     if outcome.trouble:
         raise AgentError(outcome.line())
     _say(outcome.line())

@@ -32,8 +32,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     spool_max_days: Annotated[float, Meta(gt=0)] = 30.0
     """Days at work: neither a clock that is set nor a pause of this machine makes a report older."""
     battery_percent: Annotated[int, Meta(ge=0, le=100)] = 20
-    """While the machine runs on its battery with less than this left, the resident agent puts a scan off, for at most
-    six hours; 0 never."""
+    """While the machine runs on its battery with less than this left, a scan is put off, for at most six hours; 0
+    never. `once --now` does not wait."""
 
 
 def default_config_file() -> Path:

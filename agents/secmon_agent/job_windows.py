@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import wintypes
-from typing import Final
+from typing import Any, Final
 
 _EXTENDED_LIMITS: Final = 9
 _PROCESS_TIME: Final = 0x2
@@ -50,21 +50,46 @@ def job(*, cpu_s: int, memory_bytes: int) -> Iterator[Callable[[int], bool]]:
     them beyond these limits. False where the system refuses: the program's own time limit has to do then."""
     if sys.platform != "win32":
         raise NotImplementedError("job objects are on Windows only")
+    kernel32 = _kernel32()
+    handle = _made(kernel32, cpu_s, memory_bytes, _KILL_ON_CLOSE)
+    try:
+        yield lambda process: bool(handle and kernel32.AssignProcessToJobObject(handle, process))
+    finally:
+        if handle:
+            kernel32.CloseHandle(handle)
+
+
+def restrain(*, cpu_s: int, memory_bytes: int) -> bool:
+    """This very process from now on, until it ends; False where the system refuses."""
+    if sys.platform != "win32":
+        raise NotImplementedError("job objects are on Windows only")
+    kernel32 = _kernel32()
+    kernel32.GetCurrentProcess.restype = wintypes.HANDLE
+    handle = _made(kernel32, cpu_s, memory_bytes, 0)
+    return bool(handle and kernel32.AssignProcessToJobObject(handle, kernel32.GetCurrentProcess()))
+
+
+def _kernel32() -> Any:
+    if sys.platform != "win32":
+        raise NotImplementedError("job objects are on Windows only")
     kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
     kernel32.CreateJobObjectW.restype = wintypes.HANDLE
     kernel32.CreateJobObjectW.argtypes = (wintypes.LPVOID, wintypes.LPCWSTR)
     kernel32.SetInformationJobObject.argtypes = (wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.DWORD)
     kernel32.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
     kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
+    return kernel32
+
+
+def _made(kernel32: Any, cpu_s: int, memory_bytes: int, further: int) -> int | None:
+    """Handle of a job with these limits; None where there is none."""
     limits = _Extended(process_memory=memory_bytes)
-    limits.basic.flags = _KILL_ON_CLOSE | _PROCESS_TIME | _PROCESS_MEMORY
+    limits.basic.flags = _PROCESS_TIME | _PROCESS_MEMORY | further
     limits.basic.per_process_time = cpu_s * 10**7
-    handle = kernel32.CreateJobObjectW(None, None)
-    made = handle and kernel32.SetInformationJobObject(
+    handle: int | None = kernel32.CreateJobObjectW(None, None)
+    if handle and not kernel32.SetInformationJobObject(
         handle, _EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
-    )
-    try:
-        yield lambda process: bool(made and kernel32.AssignProcessToJobObject(handle, process))
-    finally:
-        if handle:
-            kernel32.CloseHandle(handle)
+    ):
+        kernel32.CloseHandle(handle)
+        return None
+    return handle

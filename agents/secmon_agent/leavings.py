@@ -9,24 +9,19 @@ from secmon_agent import durable, identity, keys, state
 from secmon_agent.errors import StorageError
 from secmon_agent.spool import DAMAGED_DIR, REJECTED_DIR, SPOOL_DIR
 
-FILES: Final = (
-    identity.IDENTITY_FILE,
-    keys.NEXT_FILE,
-    keys.ROTATION_FILE,
-    state.STATE_FILE,
-    state.STATE_FILE + durable.DAMAGED,
-)
+FILES: Final = (identity.IDENTITY_FILE, keys.NEXT_FILE, keys.ROTATION_FILE, state.STATE_FILE)
 FOLDERS: Final = (SPOOL_DIR, REJECTED_DIR, DAMAGED_DIR)
-_LEFTOVERS: Final = "*" + durable.TEMPORARY
-"""Of a write that was interrupted."""
+_LEFTOVERS: Final = ("*" + durable.TEMPORARY, "*" + durable.DAMAGED)
+"""Of a write that was interrupted, and files that could not be understood: whose they are does not show."""
 
 
 def clear(state_dir: Path) -> None:
     """Remove all of it, durably; raises StorageError. Harmless where some or all is gone already."""
     for name in FILES:
         durable.remove(state_dir / name)
-    for leftover in _found(state_dir, _LEFTOVERS):
-        durable.remove(leftover)
+    for pattern in _LEFTOVERS:
+        for leftover in _found(state_dir, pattern):
+            durable.remove(leftover)
     for name in FOLDERS:
         empty(state_dir / name)
 

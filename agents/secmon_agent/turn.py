@@ -3,7 +3,6 @@ says how that went as JSON, and ends. It ends too when its supervisor does, howe
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -14,19 +13,12 @@ from typing import NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from secmon_agent import battery, identity, keys, limits, session
+from secmon_agent import battery, identity, keys, modesty, session
 from secmon_agent.agent import open_agent
 from secmon_agent.config import Config
 from secmon_agent.errors import AgentError, ConfigError, NotEnrolledError, printable
 from secmon_agent.outcome import Outcome, Turn
 
-LIMIT_S = 900
-"""After which the system ends this process, should nobody else."""
-NICENESS = 10
-_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
-"""Number of the system call ioprio_set by machine; the C library has no function for it."""
-_THIS_PROCESS, _IDLE = 1, 3 << 13
-"""IOPRIO_WHO_PROCESS; IOPRIO_CLASS_IDLE: the disk serves us when nobody else wants it."""
 ASK_AGAIN_S = 60.0
 """At least so long until a pending enrollment is asked for again."""
 
@@ -34,6 +26,9 @@ ASK_AGAIN_S = 60.0
 def main(config_file: str, state_dir: str, what: str) -> None:
     """The first two are empty where the defaults serve."""
     _live_with_the_supervisor()
+    modesty.give_way()
+    if sys.platform != "win32":  # there the supervisor's job object holds these limits
+        modesty.keep_limits()
     turn = take(config_file or None, state_dir or None, what)
     sys.stdout.buffer.write(msgspec.json.encode(turn))
     sys.stdout.buffer.flush()
@@ -47,8 +42,10 @@ def take(config_file: str | None, state_dir: str | None, what: str) -> Turn:
             return _taken(settings, folder, what)
     except (ConfigError, NotEnrolledError) as error:
         return _failed(error, Config().interval_s, error.exit_code)
-    except AgentError as error:
+    except (AgentError, modesty.OverLimitError) as error:
         return _failed(error, Config().interval_s)
+    except MemoryError:
+        return _failed(AgentError(modesty.NO_MEMORY), Config().interval_s)
 
 
 def _taken(settings: Config, folder: Path, what: str) -> Turn:
@@ -70,7 +67,7 @@ def _taken(settings: Config, folder: Path, what: str) -> Turn:
     return Turn(outcome=outcome, interval_s=agent.interval_s)
 
 
-def _failed(error: AgentError, interval_s: int, exit_code: int = 0) -> Turn:
+def _failed(error: BaseException, interval_s: int, exit_code: int = 0) -> Turn:
     return Turn(outcome=Outcome(trouble=printable(str(error))), interval_s=interval_s, exit_code=exit_code)
 
 
@@ -83,37 +80,10 @@ def _live_with_the_supervisor() -> None:
 
     for number in (signal.SIGTERM, signal.SIGIO):
         signal.signal(number, _end)
-    signal.alarm(LIMIT_S)
-    _be_modest()
     fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([0], [], [], 0)[0]:
         sys.exit(1)  # it has gone already
-
-
-def _be_modest() -> None:
-    """Behind whoever works on this machine, and within limits: a probe that needs more memory fails as a section,
-    a turn that needs more processor time is ended. On Windows the supervisor sets both."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
-    _read_when_nobody_else_does()
-    cpu_s, memory_bytes = limits.MAX_TURN_CPU_S, limits.MAX_TURN_MEMORY_BYTES
-    with contextlib.suppress(ValueError):  # somebody set less
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-
-
-def _read_when_nobody_else_does() -> None:
-    """systemd's unit sets the same; this is for those who start the agent otherwise. Not worth a failure."""
-    import ctypes
-
-    number = _IOPRIO_SET.get(os.uname().machine) if sys.platform != "win32" else None
-    if number is not None and ctypes.sizeof(ctypes.c_long) == 8:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).syscall(ctypes.c_long(number), _THIS_PROCESS, 0, _IDLE)
 
 
 def _end(number: int, frame: object) -> NoReturn:

@@ -20,8 +20,14 @@ def installed_agent(folder: Path) -> Path:
             (folder / top).symlink_to(Path(str(found.locate_file(top))))
     program = folder / "program"
     program.write_text(
-        f"#!{Path(sys.executable).resolve()} -IS\nimport sys\nsys.pycache_prefix = {str(folder / 'compiled')!r}\n"
+        f"#!{_interpreter()} -IS\nimport sys\nsys.pycache_prefix = {str(folder / 'compiled')!r}\n"
         f"sys.path.append({str(folder)!r})\nfrom secmon_agent.__main__ import main\nmain()\n"
     )
     program.chmod(0o755)
     return program
+
+
+def _interpreter() -> Path:
+    """The system's of this version, as in the package for Debian; where there is none, the one that runs now."""
+    system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    return system if system.exists() else Path(sys.executable).resolve()

@@ -203,6 +203,8 @@ def test_it_takes_no_folder_that_others_need(tmp_path: Path, capsys: pytest.Capt
         ["--config", "c", "once", "--state-dir", "a"],
         ["--state-dir", "a", "--config", "c", "once"],
         ["once", "--interval", "3600", "--state-dir", "a"],
+        ["once", "--now"],
+        ["--state-dir", "a", "once", "--now"],
     ],
 )
 def test_it_understands_once_without_the_parser_as_with_it(arguments: list[str]) -> None:

@@ -41,9 +41,11 @@ def master(desk: Desk, collector: Collector) -> Path:
     folder = desk.folder
     FileMemory(folder / "memory").put("rpm", b"known")
     (folder / "agent.toml").write_text("")
-    left = ("agent.key.tmp", "identity.json.tmp", clone.ASIDE_FILE, clone.NOTE_FILE, "state.json.damaged")
+    left = ("agent.key.tmp", "identity.json.tmp", clone.ASIDE_FILE, clone.NOTE_FILE)
     for name in (*left, keys.NEXT_FILE, keys.ROTATION_FILE):
         (folder / name).write_bytes(b"left")
+    for name in ("state.json", "identity.json", invited.INVITATION_FILE):
+        (folder / f"{name}.damaged").write_bytes(b"left")
     for name in ("spool", "rejected", "damaged"):
         (folder / name / "000000000009.full").write_bytes(b"left")
         (folder / name / "000000000010.full.tmp").write_bytes(b"left")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from secmon_agent import cli, config, identity, invited, limits, turn
+from secmon_agent import cli, config, identity, invited, limits, modesty
 
 UNITS = Path(__file__).parents[2] / "agents" / "packaging" / "systemd"
 SERVICES = ["secmon-agent.service", "secmon-agent-once.service"]
@@ -89,7 +89,7 @@ def test_it_starts_only_where_there_is_somebody_to_report_to(service: str) -> No
 @pytest.mark.parametrize("service", SERVICES)
 def test_it_stands_behind_whoever_works_there(service: str) -> None:
     found = directives(service)
-    assert (int(found["Nice"]), found["IOSchedulingClass"]) == (turn.NICENESS, "idle")
+    assert (int(found["Nice"]), found["IOSchedulingClass"]) == (modesty.NICENESS, "idle")
     assert int(found["CPUWeight"]) < 100
 
 
