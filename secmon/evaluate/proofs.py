@@ -1,8 +1,8 @@
 """What the examples of a check prove beyond their own answers: that it is unknown where what it reads is left out.
 
 Each example is asked again without each section, and without each field of it, in turn. Left out, a fact may turn an
-answer into "unknown" and into nothing else, a pass into a failure where it only excuses; and every fact that decides must be missed in at least one example,
-otherwise nothing shows that its absence is noticed.
+answer into "unknown" and into nothing else, a pass into a failure where it only excuses; and every fact that decides
+must be missed in at least one example, otherwise nothing shows that its absence is noticed.
 """
 
 from __future__ import annotations
