@@ -9,11 +9,11 @@ from secmon_agent.probes import filter_iptables, filter_nft
 from secmon_agent.probes.filter_model import Ruleset, Table
 from secmon_agent.probes.filter_nft import NftRules
 from secmon_agent.probes.filter_sources import Family
+from secmon_agent.probes.nft_listing import Item, listing
 
 _FOLDERS: Final = ("/usr/sbin", "/sbin")
 _LEGACY_NAMES: Final = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
 _FAMILIES: Final[dict[str, Family]] = {"ip": 4, "ip6": 6}
-_EMPTY: Final = b'{"nftables": []}'
 
 
 def program(host: Host, *names: str) -> str | None:
@@ -21,10 +21,12 @@ def program(host: Host, *names: str) -> str | None:
     return next((path for path in paths if host.exists(path)), None)
 
 
-def nft_ruleset(host: Host) -> bytes | None:
-    """Asked once a cycle; None where nft is not installed."""
+def nft_ruleset(host: Host) -> list[Item] | None:
+    """Asked once a cycle; None where nft is not installed. Raises msgspec.DecodeError for another shape."""
     nft = program(host, "nft")
-    return None if nft is None else host.once("nft ruleset", lambda: _output(host, nft, "-j", "list", "ruleset"))
+    if nft is None:
+        return None
+    return host.once("nft ruleset", lambda: listing(_output(host, nft, "-j", "list", "ruleset")))
 
 
 def legacy_save(host: Host, family: str) -> str | None:
@@ -45,13 +47,13 @@ def speaks_ipv6(host: Host) -> bool:
 
 def filter_rules(host: Host) -> Ruleset | None:
     """All that packets from outside pass through; None where some of it may not have been shown."""
-    listing = nft_ruleset(host)
-    if listing is None and (_nft_in_kernel(host) or program(host, "iptables-save") is None):
+    items = nft_ruleset(host)
+    if items is None and (_nft_in_kernel(host) or program(host, "iptables-save") is None):
         return None
-    legacy = _legacy(host) if listing is None or legacy_in_use(host) else []
+    legacy = _legacy(host) if items is None or legacy_in_use(host) else []
     if legacy is None:
         return None
-    rules = filter_nft.parse(listing or _EMPTY)
+    rules = filter_nft.parse(items or ())
     return Ruleset(tables=(*_spelled_out(host, rules), *legacy), opaque=rules.opaque)
 
 

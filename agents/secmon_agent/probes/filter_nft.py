@@ -3,7 +3,7 @@ decide."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from secmon_agent.probes import filter_match as match
 from secmon_agent.probes.filter_model import ANY_PORT, Action, Chain, Condition, Rule, Table
 from secmon_agent.probes.filter_prune import pruned
 from secmon_agent.probes.filter_sources import Family, address_range, network
+from secmon_agent.probes.nft_listing import Item, NftChain, NftSet
 
 _FAMILIES: Final[dict[str, tuple[Family, ...]]] = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 _BEFORE: Final = {"netdev": {"ingress"}, "bridge": {"prerouting", "input"}, "inet": {"ingress"}}
@@ -32,48 +33,12 @@ _NFPROTO: Final[dict[str, Family]] = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6}
 Statement = Mapping[str, Any]
 
 
-class NftChain(Struct, kw_only=True):
-    family: str
-    table: str
-    name: str
-    type: str = ""
-    hook: str = ""
-    prio: int = 0
-    policy: str = ""
-
-
-class NftRule(Struct, kw_only=True):
-    family: str
-    table: str
-    chain: str
-    expr: list[dict[str, Any]] = msgspec.field(default_factory=list)
-
-
-class _NftSet(Struct, kw_only=True):
-    family: str
-    table: str
-    name: str
-    flags: list[str] | str = ""
-    elem: list[Any] = msgspec.field(default_factory=list)
-
-
-class _Item(Struct, kw_only=True):
-    chain: NftChain | None = None
-    rule: NftRule | None = None
-    set: _NftSet | None = None
-    map: _NftSet | None = None
-
-
-class _Listing(Struct, kw_only=True):
-    nftables: list[_Item]
-
-
 class _Tables(Struct, kw_only=True):
     """What one family's table holds."""
 
     chains: list[NftChain] = msgspec.field(default_factory=list)
     rules: dict[str, list[list[dict[str, Any]]]] = msgspec.field(default_factory=dict)
-    sets: dict[str, _NftSet] = msgspec.field(default_factory=dict)
+    sets: dict[str, NftSet] = msgspec.field(default_factory=dict)
 
 
 class NftRules(Struct, frozen=True, kw_only=True):
@@ -85,10 +50,9 @@ class NftRules(Struct, frozen=True, kw_only=True):
     opaque: bool
 
 
-def parse(data: bytes) -> NftRules:
-    """Raises msgspec.DecodeError for another shape."""
+def parse(items: Iterable[Item]) -> NftRules:
     raw: dict[tuple[str, str], _Tables] = {}
-    for item in msgspec.json.decode(data, type=_Listing).nftables:
+    for item in items:
         if item.chain:
             raw.setdefault((item.chain.family, item.chain.table), _Tables()).chains.append(item.chain)
         elif item.rule:
@@ -276,13 +240,13 @@ class _Parser:
         """Of a set or map; None for one that fills by itself, or is too large."""
         if isinstance(right, str) and right.startswith("@"):
             known = self._table.sets.get(right[1:])
-            moving = known is None or right[1:] in self._filled or {"dynamic", "timeout"} & set(known.flags)
+            moving = known is None or right[1:] in self._filled or _fills_itself(known)
             found = None if moving or known is None else known.elem
         elif isinstance(right, dict) and ("set" in right or "|" in right):
             found = right["set"] if "set" in right else _flags(right)
         else:
             found = right if isinstance(right, list) else [right]
-        return None if found is None or len(found) > _MAX_ELEMENTS else found
+        return list(found) if isinstance(found, (list, tuple)) and len(found) <= _MAX_ELEMENTS else None
 
     def _values(self, right: Any) -> list[Any]:
         found = self._elements(right)
@@ -309,6 +273,10 @@ class _Parser:
             else:
                 found.append(network(it)[1])
         return found
+
+
+def _fills_itself(it: NftSet) -> bool:
+    return bool({"dynamic", "timeout"} & set([it.flags] if isinstance(it.flags, str) else it.flags))
 
 
 def _ends(value: Any) -> tuple[int, int]:

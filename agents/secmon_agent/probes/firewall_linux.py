@@ -50,13 +50,13 @@ def firewall(host: Host) -> Firewall:
 
 
 def _rules(host: Host) -> _Rules:
-    listing = nft_ruleset(host)
-    asked = listing is None or legacy_in_use(host)
+    items = nft_ruleset(host)
+    asked = items is None or legacy_in_use(host)
     saved = {family: legacy_save(host, family) if asked else None for family in ("ip", "ip6")}
-    if listing is None and saved["ip"] is None:
+    if items is None and saved["ip"] is None:
         raise UnsupportedError("neither nft nor iptables is installed, so nobody can be asked for the rules")
     return _Rules(
-        nft=packet_filter.parse_nft(listing) if listing is not None else {},
+        nft=packet_filter.parse_nft(items) if items is not None else {},
         legacy4=_said(saved["ip"]),
         legacy6=_said(saved["ip6"]),
     )

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-import msgspec
 from msgspec import Struct
+
+from secmon_agent.probes.nft_listing import Item
 
 Verdict = Literal["accept", "drop", "return", "jump", "goto", "none", "unknown"]
 
@@ -85,34 +86,8 @@ def _falls_through(table: Table, name: str, depth: int) -> bool:
     )
 
 
-class _NftChain(Struct, kw_only=True):
-    family: str
-    table: str
-    name: str
-    type: str = ""
-    hook: str = ""
-    policy: str = ""
-
-
-class _NftRule(Struct, kw_only=True):
-    family: str
-    table: str
-    chain: str
-    expr: list[dict[str, object]] = msgspec.field(default_factory=list)
-
-
-class _NftItem(Struct, kw_only=True):
-    chain: _NftChain | None = None
-    rule: _NftRule | None = None
-
-
-class _NftRuleset(Struct, kw_only=True):
-    nftables: list[_NftItem]
-
-
-def parse_nft(data: bytes) -> dict[tuple[str, str], Table]:
-    """Tables by (family, name). Raises msgspec.DecodeError for another shape."""
-    items = msgspec.json.decode(data, type=_NftRuleset).nftables
+def parse_nft(items: Sequence[Item]) -> dict[tuple[str, str], Table]:
+    """Tables by (family, name)."""
     rules: dict[tuple[str, str, str], list[Rule]] = {}
     for item in items:
         if item.rule:

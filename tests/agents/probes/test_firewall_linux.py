@@ -12,6 +12,7 @@ from secmon_agent import collect
 from secmon_agent.host import Host
 from secmon_agent.probes import packet_filter
 from secmon_agent.probes.firewall_linux import firewall
+from secmon_agent.probes.nft_listing import listing
 
 NFT = ("/usr/sbin/nft", "-j", "list", "ruleset")
 DROP, ACCEPT = {"drop": None}, {"accept": None}
@@ -39,7 +40,7 @@ def ruleset(*rules: list[object], policy: str = "accept", family: str = "inet", 
 
 
 def verdict(text: str) -> bool | None:
-    return packet_filter.filters(list(packet_filter.parse_nft(text.encode()).values()))
+    return packet_filter.filters(list(packet_filter.parse_nft(listing(text.encode())).values()))
 
 
 @pytest.mark.parametrize(

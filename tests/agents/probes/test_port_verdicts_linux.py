@@ -129,7 +129,9 @@ def dport(port: object, op: str = "==") -> dict[str, object]:
 
 
 ACCEPT, DROP = {"accept": None}, {"drop": None}
-LEARNT = {"set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr", "flags": ["timeout"], "elem": []}}
+LEARNT: Final[dict[str, dict[str, object]]] = {
+    "set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr", "flags": ["timeout"], "elem": []}
+}
 FROM_LEARNT = {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "@s"}}
 FIXED = {"set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr", "elem": ["192.0.2.7"]}}
 
@@ -146,6 +148,7 @@ FIXED = {"set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr
         ([base(), rule({"something": "new"}, ACCEPT)], None),
         ([base(), rule({"match": {"op": "==", "left": {"new": 1}, "right": 2}}, ACCEPT)], None),
         ([base(), LEARNT, rule(FROM_LEARNT, ACCEPT)], None),
+        ([base(), {"set": {**LEARNT["set"], "flags": "dynamic"}}, rule(FROM_LEARNT, ACCEPT)], None),
         ([base(), FIXED, rule(FROM_LEARNT, ACCEPT)], "restricted"),
         ([base(policy="accept"), FIXED, rule(FROM_LEARNT, DROP)], "allowed"),
         ([base(policy="accept"), rule({"jump": {"target": "gone"}})], None),
