@@ -229,7 +229,8 @@ def encode_facts(section: facts.Section) -> bytes:
 
 def _canonical(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _canonical(inner) if isinstance(inner, _NESTED) else inner for name, inner in value.items()}
+        nested = {name: _canonical(inner) for name, inner in value.items() if isinstance(inner, _NESTED)}
+        return {**value, **nested} if nested else value
     if isinstance(value, (list, tuple)):
         return [msgspec.Raw(item) for item in sorted(_encode(_canonical(inner)) for inner in value)]
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from secmon_agent.host import Host
@@ -17,8 +18,12 @@ def files(host: Host) -> list[str]:
     return [f"{_FOLDER}/{name}" for name in names] + ["/etc/apt/apt.conf"]
 
 
-def read(host: Host) -> dict[str, str]:
+def read(host: Host) -> Mapping[str, str]:
     """Settings by lower-case name (`apt::periodic::enable`); the last one wins, lists are left out."""
+    return host.once("apt.conf", lambda: _read(host))
+
+
+def _read(host: Host) -> Mapping[str, str]:
     settings: dict[str, str] = {}
     for name in files(host):
         text = host.text_if_any(name)

@@ -24,6 +24,10 @@ _fields = field_reader("Package", "Version", "Architecture", "Phased-Update-Perc
 
 def list_files(host: Host) -> list[str]:
     """Names of the package lists, one per index even where an old form of it was left behind."""
+    return host.once("apt.lists", lambda: _list_files(host))
+
+
+def _list_files(host: Host) -> list[str]:
     newest: dict[str, tuple[int, str]] = {}
     for name in host.listdir(FOLDER):
         found = re.fullmatch(_LIST, name)
@@ -36,7 +40,7 @@ def list_files(host: Host) -> list[str]:
 
 
 def release_files(host: Host) -> list[str]:
-    return [name for name in host.listdir(FOLDER) if re.fullmatch(_RELEASE, name)]
+    return host.once("apt.releases", lambda: [name for name in host.listdir(FOLDER) if re.fullmatch(_RELEASE, name)])
 
 
 def archives(host: Host) -> list[Archive]:
