@@ -19,8 +19,8 @@ from secmon.profiles import profiles_of
 from secmon.rulebook import Rulebook, open_rulebook
 from secmon.store import audit, life
 from secmon.store.gaps import settle_gaps
-from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, link_asset, set_attribute
-from secmon.store.ledger import put_on
+from secmon.store.hosts import ATTRIBUTES, CLONE, POOL, attributes_of, find_host, set_attribute
+from secmon.store.ledger import enter_by_hand
 from secmon.store.life import Act
 from secmon.store.schema import contacts, hosts
 from secmon.whatif import profile as tell
@@ -84,15 +84,12 @@ def host_set(options: Namespace, config: Config) -> int:
     rules = open_rulebook(config)
     with opened(config) as database, database.write() as connection:
         now = now_utc()
-        host_id = find_host(connection, options.host)
-        if host_id is None:
-            raise Failure(f"there is no host {options.host!r}; see `secmon host list`")
+        (host,) = life.in_service(connection, options.host)
         for name, value in given.items():
-            set_attribute(connection, host_id, name, value or None, now)
+            set_attribute(connection, host.host_id, name, value or None, now)
         if options.asset_number:
-            link_asset(connection, host_id, options.asset_number, now, name=options.host)
-            put_on(connection, options.asset_number)
-        _judge_anew(connection, rules, config, host_id, now)
+            enter_by_hand(connection, host, options.asset_number, now)
+        _judge_anew(connection, rules, config, host.host_id, now)
         settle_gaps(connection, now, config.ledger.grace_days, "attributes")
         detail = {**given, **({"asset_number": options.asset_number} if options.asset_number else {})}
         audit.write(connection, at=now, actor=actor(), action="host.set", subject=options.host, detail=detail)

@@ -31,6 +31,7 @@ from secmon.store.gaps import settle_gaps
 from secmon.store.hosts import link_asset, set_attribute
 from secmon.store.ledger import (
     cancel_plans,
+    holder_of,
     known_machines,
     list_row,
     open_plans,
@@ -160,6 +161,10 @@ def _settle(database: Database, gone: Sequence[Row[Any]], rules: RuleSet, config
 def _take_row(connection: Connection, each: Taken, later: date | None, now: datetime, config: Config) -> None:
     list_row(connection, each.row, now, begins(later, config.tz) if later else None)
     if each.machine is None:
+        return
+    holder = holder_of(connection, each.row.asset_number)
+    if holder is not None and holder.host_id != each.machine.host_id:  # it enrolled since the plan was made
+        note(f"row {each.row.number}: {each.row.asset_number} is {holder.name} by now, not {each.machine.name}")
         return
     link_asset(connection, each.machine.host_id, each.row.asset_number, now)
     if later is not None:

@@ -34,6 +34,15 @@ def scope_of(connection: Connection, options: Namespace, rules: RuleSet, config:
                 f"--host: {options.check} is about no machine; name the asset number with --item",
             )
         )
+    if of_asset and not given and not options.all_machines and not options.item:
+        raise UsageError(
+            spoken(
+                config,
+                "対象の機器を --item 台帳番号、または --zone、--department で指定してください。"
+                "台帳のすべてを対象にするときだけ --all-machines を付けます",
+                "say which machines: --item ASSET-NUMBER, --zone or --department; --all-machines only for all of them",
+            )
+        )
     if bool(given) == options.all_machines and not (of_asset and options.item and not given):
         raise UsageError(
             spoken(

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.engine import Connection
@@ -152,6 +153,12 @@ def _plain(value: object) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
+def _tell_places(names: Mapping[str, list[str]], said: Mapping[str, str]) -> None:
+    for name in ("department", "location", "contact"):
+        names[name].append(said.get(name, ""))
+    names["contact"].append(said.get("owner", ""))
+
+
 def _secrets(connection: Connection, config: Config) -> list[Secret]:
     """Every name of the office that this collector knows; the longest first."""
     names: dict[str, list[str]] = {
@@ -162,11 +169,12 @@ def _secrets(connection: Connection, config: Config) -> list[Secret]:
         names["serial"].append(row.serial or "")
     host_ids = connection.execute(sa.select(hosts.c.host_id)).scalars()
     for attributes in attributes_of(connection, host_ids).values():
-        for name in ("department", "location", "contact"):
-            names[name].append(attributes.get(name, ""))
-    for number, location in connection.execute(sa.select(assets.c.asset_number, assets.c.location)):
-        names["serial"].append(number)
-        names["location"].append(location)
+        _tell_places(names, attributes)
+    for row in connection.execute(sa.select(assets)):
+        names["host"].append(row.name)
+        names["serial"] += [row.asset_number, row.serial or ""]
+        names["location"].append(row.location)
+        _tell_places(names, msgspec.json.decode(row.attributes, type=dict[str, str]))
     for name in connection.execute(sa.select(attestations.c.name)).scalars():
         names["person"] += [name, *name.split()]
     names["office"] += [config.office.name, *(zone.name for zone in config.zones)]

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from secmon.errors import Failure
 from secmon.ledger.plan import Known
 from secmon.ledger.rows import LedgerRow
 from secmon.store.hosts import attributes_of, link_asset, set_attribute
@@ -134,11 +135,6 @@ def take_off(connection: Connection, rows: Sequence[Row[Any]], now: datetime) ->
         connection.execute(sa.update(assets).where(wanted, assets.c.removed_at.is_(None)).values(removed_at=now))
 
 
-def put_on(connection: Connection, asset_number: str) -> None:
-    """Somebody says by hand that the ledger has it."""
-    connection.execute(sa.update(assets).where(assets.c.asset_number == asset_number).values(removed_at=None))
-
-
 def adopt(
     connection: Connection, host_id: uuid.UUID, asset_number: str | None, serial: str | None, now: datetime
 ) -> None:
@@ -152,6 +148,30 @@ def adopt(
             link_asset(connection, host_id, rows[0].asset_number, now)
             _take_over(connection, host_id, rows[0].attributes, now)
             return
+
+
+def holder_of(connection: Connection, asset_number: str) -> Row[Any] | None:
+    """The machine in service (of `hosts`) that stands for this row of the ledger."""
+    query = (
+        sa.select(hosts)
+        .join(host_assets, host_assets.c.host_id == hosts.c.host_id)
+        .join(assets, assets.c.asset_id == host_assets.c.asset_id)
+        .where(assets.c.asset_number == asset_number, host_assets.c.valid_to.is_(None), hosts.c.retired_at.is_(None))
+    )
+    return connection.execute(query.limit(1)).first()
+
+
+def enter_by_hand(connection: Connection, host: Row[Any], asset_number: str, now: datetime) -> None:
+    """Somebody says that `host` is this row, which the ledger has, then; what the row says holds where nobody said
+    otherwise. Raises Failure where another machine is the row already."""
+    holder = holder_of(connection, asset_number)
+    if holder is not None and holder.host_id != host.host_id:
+        raise Failure(f"{asset_number} is {holder.name} already; see `secmon host replace` and `secmon host merge`")
+    asset_id = link_asset(connection, host.host_id, asset_number, now, name=host.name)
+    here = assets.c.asset_id == asset_id
+    connection.execute(sa.update(assets).where(here).values(removed_at=None))
+    said = connection.execute(sa.select(assets.c.attributes).where(here)).scalar_one()
+    _take_over(connection, host.host_id, said, now)
 
 
 def _stands_for_another(host_id: uuid.UUID) -> sa.ColumnElement[bool]:

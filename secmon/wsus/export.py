@@ -72,7 +72,8 @@ def _machines(rows: tuple[Row, ...], places: Mapping[str, int]) -> list[WsusMach
         times[name] = _instant(row.number, said["LastReportedStatusTime"])
         of_machine = updates.setdefault(name, {})
         for update in _updates(row.number, said):
-            of_machine[update.name] = update
+            if update.state in UNSETTLED or update.name not in of_machine:  # several updates may share a KB
+                of_machine[update.name] = update
     return [
         WsusMachine(name=name, reported_at=times[name], updates=tuple(updates[name].values())) for name in sorted(times)
     ]

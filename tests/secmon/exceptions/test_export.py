@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from secmon.exceptions.export import chosen
 from secmon.exceptions.model import Scope
+from secmon.ledger.rows import LedgerRow
 from secmon.store import attestations
 from secmon.store.attestations import Wanted
+from secmon.store.ledger import list_row
 from secmon.store.schema import audit
 from secmon_agent import facts
 from tests.secmon.exceptions.conftest import Terminal
@@ -32,12 +34,18 @@ def test_it_keeps_what_lies_on_the_paths_and_nothing_else() -> None:
 
 
 def test_it_exports_the_facts_that_the_check_read(terminal: Terminal, tmp_path: Path) -> None:
-    words = ("dispute", "add", "--check", TELNET, "--host", "PC-01", "--reason", "PC-01 の 10.1.2.3 は試験用です")
+    with terminal.office.database.write() as connection:
+        said = {"owner": "町民課長", "location": "ふれあいセンター"}
+        row = LedgerRow(number=2, asset_number="R5-0012", name="MADOGUCHI", serial="4CE0460D0G", attributes=said)
+        list_row(connection, row, NOW)
+    known = "MADOGUCHI R5-0012 4CE0460D0G 町民課長 ふれあいセンター"
+    reason = f"PC-01 の 10.1.2.3 は試験用です（{known}）"
+    words = ("dispute", "add", "--check", TELNET, "--host", "PC-01", "--reason", reason)
     assert terminal(*words) == 0
     assert terminal("dispute", "export", "2026-D01", "--out", str(tmp_path / "dispute.json")) == 0
     assert "読んで確かめてください" in terminal.complaint
     text = (tmp_path / "dispute.json").read_text(encoding="utf-8")
-    for name in ("PC-01", "10.1.2.3", "総務課", "LGWAN接続系", "inetd"):
+    for name in ("PC-01", "10.1.2.3", "総務課", "LGWAN接続系", "inetd", *known.split()):
         assert name not in text
     exported = json.loads(text)
     assert exported["check"] == TELNET

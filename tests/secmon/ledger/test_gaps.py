@@ -17,7 +17,10 @@ from secmon.exceptions.model import Scope
 from secmon.judging import judge_by_ledger
 from secmon.ledger.gaps import NEVER_REPORTED
 from secmon.ledger.rows import LedgerRow
+from secmon.reports.month import Month, parse_month
+from secmon.reports.monthly import monthly
 from secmon.resources import rules_dir
+from secmon.rulebook import Rulebook
 from secmon.store import followup
 from secmon.store.differences import read_differences
 from secmon.store.followup import Choice
@@ -28,6 +31,7 @@ from secmon.store.life import Act, retire, store
 from secmon.store.schema import asset_findings, deliveries, findings, transitions
 from tests.secmon.alerts.desk import body, parse
 from tests.secmon.exceptions.registry import enter, pass_midnight, take_back
+from tests.secmon.metrics.page import page
 from tests.support.office import START, Office, linux
 
 DAY = timedelta(days=1)
@@ -316,3 +320,42 @@ def test_the_differences_name_what_stands_on_each_side(town: Town) -> None:
     assert [(each.asset_number, each.finding is not None) for each in found.silent] == [("A-1", True), ("A-3", False)]
     assert [each.name for each in found.unlisted] == ["stranger"]
     assert [each.asset_number for each in found.older] == ["A-1", "A-2"]
+
+
+def test_the_metrics_count_it_where_the_ledger_says_that_it_is(town: Town) -> None:
+    town.lists("A-1", "A-2")
+    town.settle()
+    enter(town.office, Scope(check=NEVER_REPORTED.id, item="A-2"), LATE)
+    seen = page(town.office, LATE + 31 * DAY)
+
+    here = {"zone": "lgwan", "department": "総務課"}
+    assert seen.value("hosts", state="never_reported", **here) == 2
+    assert seen.value("findings", severity="medium", state="open", **here) == 1
+    assert seen.value("findings", severity="medium", state="excepted", **here) == 1
+    assert seen.value("findings_overdue", severity="medium", **here) == 1
+    assert seen.of("finding_opened_timestamp_seconds") == []
+
+
+def test_a_month_tells_what_had_not_reported_at_its_end(town: Town) -> None:
+    november, december = parse_month("2026-11"), parse_month("2026-12")
+    office, rules = town.office, Rulebook(rules_dir()).rules
+    town.lists("A-1", "A-2", "A-3")
+    town.settle()
+    enter(office, Scope(check=NEVER_REPORTED.id, item="A-2"), LATE)
+    office.report(office.add_host("pc", asset_number="A-1", at=LATE), linux(), datetime(2026, 12, 2, tzinfo=UTC))
+    with office.database.write() as connection:
+        take_off(connection, vanished(connection, {"A-1", "A-2"}), datetime(2026, 12, 3, tzinfo=UTC))
+    town.settle(datetime(2026, 12, 3, tzinfo=UTC))
+
+    def told(month: Month) -> tuple[list[tuple[str, str]], int, int]:
+        with office.database.read() as connection:
+            report = monthly(
+                connection, month=month, closed_at=datetime(2027, 1, 1, tzinfo=UTC), config=office.config,
+                rules=rules, collector_id=office.collector_id,
+            )  # fmt: skip
+        lines = [(line.asset_number, line.exception) for line in report.never_reported]
+        covered = next((line.machines for line in report.exceptions), 0)
+        return lines, report.coverage.ledger, covered
+
+    assert told(november) == ([("A-1", ""), ("A-2", "2026-E01"), ("A-3", "")], 3, 1)
+    assert told(december) == ([("A-2", "2026-E01")], 2, 1)

@@ -19,7 +19,7 @@ from secmon.resources import rules_dir
 from secmon.store.hosts import attributes_of, set_attribute
 from secmon.store.ledger import adopt, due_hosts, list_row, open_plans, plan_attributes
 from secmon.store.life import Act, replace
-from secmon.store.schema import audit, host_attributes, planned_attributes, results
+from secmon.store.schema import assets, audit, host_attributes, planned_attributes, results
 from tests.support.office import Office, linux
 
 NOW = datetime.now(UTC)
@@ -294,3 +294,49 @@ def test_it_notes_a_serial_number_that_the_machine_does_not_have() -> None:
 
     assert [each.reason for each in plan.notes] == ["serial number X in the ledger, Y on pc"]
     assert len(plan.taken) == 1
+
+
+def test_it_takes_off_what_the_whole_ledger_lacks_and_nothing_while_a_row_is_bad(desk: Desk) -> None:
+    good = (ROWS[0], ROWS[1])
+    desk.run("ledger", "import", ledger(desk.folder, *good))
+
+    bad = desk.run("ledger", "import", ledger(desk.folder, ROWS[0], ROWS[2]), "--complete")
+    partly = desk.run("ledger", "import", ledger(desk.folder, ROWS[0]))
+    tried = desk.run("ledger", "import", ledger(desk.folder, ROWS[0]), "--complete", "--dry-run")
+    ahead = desk.run("ledger", "import", ledger(desk.folder, ROWS[0]), "--complete", "--effective", tomorrow())
+    assert in_force(desk) == ["A-1", "A-2"]
+    assert "taken off" not in bad[1] + partly[1]
+    assert "nothing is taken off the ledger while rows of it cannot be taken" in bad[2]
+    assert "A-2 PC-99: not in this file, taken off the ledger" in tried[1]
+    assert ahead[0] == 2
+
+    status, out, _ = desk.run("ledger", "import", ledger(desk.folder, ROWS[0]), "--complete")
+    assert (status, in_force(desk)) == (0, ["A-1"])
+    assert "1 rows taken off" in out
+    desk.run("ledger", "import", ledger(desk.folder, *good))
+    assert in_force(desk) == ["A-1", "A-2"]
+
+
+def tomorrow() -> str:
+    return (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+
+
+def in_force(desk: Desk) -> list[str]:
+    with desk.office.database.read() as connection:
+        query = sa.select(assets.c.asset_number).where(assets.c.removed_at.is_(None))
+        return list(connection.execute(query.order_by(assets.c.asset_number)).scalars())
+
+
+def test_it_links_a_machine_by_hand_to_a_row_that_is_free_and_takes_over_what_it_says(desk: Desk) -> None:
+    desk.office.report(first := desk.office.add_host("pc-a", zone="internet"), linux(), NOW)
+    desk.office.add_host("pc-b")
+    desk.run("ledger", "import", ledger(desk.folder, ROWS[1]))
+
+    assert desk.run("host", "set", "pc-a", "--asset-number", "A-2")[0] == 0
+    assert desk.attributes(first) == {"zone": "internet", "department": "税務課"}
+    status, _, said = desk.run("host", "set", "pc-b", "--asset-number", "A-2")
+    assert (status, "A-2 is pc-a already" in said) == (1, True)
+
+    desk.run("host", "retire", "pc-a")
+    assert desk.run("host", "set", "pc-a", "--asset-number", "A-2")[0] == 1, "it is history"
+    assert desk.run("host", "set", "pc-b", "--asset-number", "A-2")[0] == 0

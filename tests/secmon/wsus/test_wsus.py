@@ -171,3 +171,12 @@ def test_it_compares_the_machines_that_are_stored(tmp_path: Path, capsys: pytest
     assert "再起動待ちです" in told[0]
     assert "WSUS のみ: WSUS で未承認" in told[0]
     assert [each["host"] for each in json.loads(told[1])["machines"]] == ["pc-01"]
+
+
+def test_it_takes_a_kb_that_several_updates_share_for_needed_when_one_of_them_is() -> None:
+    def row(update: str, state: str) -> tuple[str, ...]:
+        return ("pc-01", "2026-11-27T00:00:00Z", update, "5000001", SECURITY, state, "Install")
+
+    (machine,) = read_export(written(row("{a}", "Unknown"), row("{b}", "NotInstalled"), row("{c}", "Unknown")))
+
+    assert [(each.name, each.state) for each in machine.updates] == [("KB5000001", "NotInstalled")]
