@@ -177,6 +177,7 @@ class Collector:
 
     def start(self) -> Started:
         """Take the rules, then let the world in."""
+        _rest_from_garbage()
         now = self.clock()
         judging.sweep(self.database, self.rulebook.current, self.config, now)
         self._take_rules(now)
@@ -187,9 +188,7 @@ class Collector:
         self._watcher.start()
         self._schedule.start()
         _write_started(self.config, self.started)
-        gc.collect()
-        gc.freeze()  # rules, routes and tables live as long as we do: never walk through them again
-        gc.set_threshold(20_000, 20, 20)  # hundreds of reports are under way at once, and none is a cycle
+        _rest_from_garbage()
         return self.started
 
     @property
@@ -300,6 +299,14 @@ class Collector:
                 self._ingest.take(fresh)
             except Exception as error:  # noqa: BLE001 — it is logged, and tried again
                 _log(error, "rules and certificates could not be looked after")
+
+
+def _rest_from_garbage() -> None:
+    """Rules, routes and tables live as long as we do: never walk through them again. Hundreds of reports are under way
+    at once, and none is a cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _log(error: Exception, what: str) -> None:
