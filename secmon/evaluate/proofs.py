@@ -8,6 +8,7 @@ otherwise nothing shows that its absence is noticed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,8 +23,10 @@ from secmon.evaluate.ruleset import RuleSet
 
 
 def unproven(rules: RuleSet, examples: Mapping[str, tuple[Example, ...]]) -> Iterator[Mistake]:
+    """Nothing of a check with an example that cannot be judged at all: that is told of the example."""
     for id_, check in (rules.written or rules.checks).items():
-        yield from _unproven(check, examples[id_], rules.lifecycle)
+        with suppress(Exception):
+            yield from _unproven(check, examples[id_], rules.lifecycle)
 
 
 def _unproven(check: Check, examples: Sequence[Example], lifecycle: Lifecycle) -> Iterator[Mistake]:
