@@ -185,6 +185,7 @@ class Collector:
 
     def start(self) -> Started:
         """Take the rules, then let the world in."""
+        _rest_from_garbage()
         now = self.clock()
         judging.sweep(self.database, self.rulebook.current, self.config, now)
         self._take_rules(now)
@@ -196,9 +197,7 @@ class Collector:
         self._watcher.start()
         self._schedule.start()
         _write_started(self.config, self.started)
-        gc.collect()
-        gc.freeze()  # rules, routes and tables live as long as we do: never walk through them again
-        gc.set_threshold(20_000, 20, 20)  # hundreds of reports are under way at once, and none is a cycle
+        _rest_from_garbage()
         return self.started
 
     @property
@@ -317,6 +316,14 @@ class Collector:
                 self._offer_successor()
             except Exception as error:  # noqa: BLE001 — it is logged, and tried again
                 _log(error, "rules and certificates could not be looked after")
+
+
+def _rest_from_garbage() -> None:
+    """Rules, routes and tables live as long as we do: never walk through them again. Hundreds of reports are under way
+    at once, and none is a cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _log(error: Exception, what: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from secmon.alerts.model import AlertRule, Caution, Urgency
 from secmon.evaluate.areas import AREAS
+from secmon.evaluate.bounded import listed, read_bounded
 from secmon.evaluate.document import DocumentError, Node, read_document
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
 from secmon.evaluate.model import SEVERITIES, Language
@@ -34,7 +35,7 @@ _OPTIONAL: Final = (
 
 def load_alert_rules(folder: Path) -> tuple[AlertRule, ...]:
     """The rules in `folder/alerts`, in order; raises RulesError with every mistake."""
-    paths = sorted((folder / "alerts").glob("*.yaml"))
+    paths = listed(folder / "alerts", "*.yaml")
     mistakes: list[Mistake] = []
     if not paths or len(paths) > MAX_FILES:
         reason = f"{len(paths)} files *.yaml; one to {MAX_FILES} are needed"
@@ -44,7 +45,7 @@ def load_alert_rules(folder: Path) -> tuple[AlertRule, ...]:
     for path in paths[:MAX_FILES]:
         shown = str(path.relative_to(folder.parent))
         try:
-            rule, reader = read_alert_rule(path.read_bytes(), shown, path.stem, frameworks)
+            rule, reader = read_alert_rule(read_bounded(path, folder), shown, path.stem, frameworks)
         except OSError as error:
             mistakes.append(Mistake(file=shown, line=1, reason=f"cannot be read: {error.strerror}"))
             continue

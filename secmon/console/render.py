@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -60,8 +61,12 @@ def page(console: Console, language: Language, template: str, **values: object) 
 
 
 def _waiting(console: Console) -> int:
-    with console.database.read() as connection:
-        return waiting(connection, console.rules.current)
+    """0 where the database is gone: the page that says so must be made, too."""
+    try:
+        with console.database.read() as connection:
+            return waiting(connection, console.rules.current)
+    except sa.exc.SQLAlchemyError:
+        return 0
 
 
 def _helpers(console: Console, language: Language, zone: ZoneInfo, now: datetime) -> dict[str, Callable[..., str]]:

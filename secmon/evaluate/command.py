@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
+from secmon.alerts.rules import load_alert_rules
 from secmon.evaluate.examples import Example
 from secmon.evaluate.frameworks import load_frameworks
 from secmon.evaluate.judge import judge
@@ -28,6 +29,7 @@ def check_rules(folder: Path, out: TextIO, site: Path | None = None) -> int:
     except RulesError as error:
         return _told(error.mistakes, out)
     mistakes = list(_wrong_frameworks(folder, rules))
+    mistakes += _wrong_alerts(folder)
     mistakes += wrong_examples(rules, examples)
     mistakes += unproven(rules, examples)
     timings = list(time_conditions(folder, site))
@@ -69,13 +71,26 @@ def _wrong_frameworks(folder: Path, rules: RuleSet) -> list[Mistake]:
     return mistakes
 
 
+def _wrong_alerts(folder: Path) -> list[Mistake]:
+    """A folder without any is one that somebody tries."""
+    try:
+        if (folder / "alerts").is_dir():
+            load_alert_rules(folder)
+    except RulesError as error:
+        return error.mistakes
+    return []
+
+
 def wrong_examples(rules: RuleSet, examples: Mapping[str, tuple[Example, ...]]) -> Iterator[Mistake]:
     """Examples that do not come out as they say, or that the CEL library answers otherwise."""
     for id_, check in (rules.written or rules.checks).items():
         for example in examples[id_]:
-            verdict = judge(check, example.machine, example.now, rules.lifecycle)
-            reasons = [*_differences(example, verdict)]
-            reasons += disagreements(check, example.machine, example.now, rules.lifecycle)
+            try:
+                verdict = judge(check, example.machine, example.now, rules.lifecycle)
+                reasons = [*_differences(example, verdict)]
+                reasons += disagreements(check, example.machine, example.now, rules.lifecycle)
+            except Exception as error:  # noqa: BLE001 — whatever an example is about, it is told and the others with it
+                reasons = [f"judging failed: {type(error).__name__}: {error}"]
             for reason in reasons:
                 yield Mistake(file=check.file, line=example.line, reason=f"example: {reason}")
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from secmon.evaluate import syntax
 from secmon.evaluate.functions import FUNCTIONS, METHODS, Function, UndeterminedError
 from secmon.evaluate.kinds import BOOL, DOUBLE, INT, STRING, Kind, section_kinds
-from secmon.evaluate.scope import NOT_FACTS, Frame, Run, Scope, SectionGoneError, Typed
+from secmon.evaluate.scope import MAX_TEXT_CHARS, NOT_FACTS, Frame, Run, Scope, SectionGoneError, Typed
 from secmon.evaluate.syntax import ConditionError, Expression
 
 _NUMBERS: Final = ("int", "double")
@@ -54,7 +54,14 @@ class Compiler:
 
     def joined(self, tree: syntax.Binary, scope: Scope) -> Typed:
         left, right = self.text(tree.left, scope), self.text(tree.right, scope)
-        return Typed(STRING, lambda frame: str(left(frame)) + str(right(frame)))
+
+        def run(frame: Frame) -> object:
+            text = str(left(frame)) + str(right(frame))
+            if len(text) > MAX_TEXT_CHARS:
+                raise UndeterminedError(f"a text of more than {MAX_TEXT_CHARS} characters")
+            return text
+
+        return Typed(STRING, run)
 
     def negated(self, tree: syntax.Not, scope: Scope) -> Typed:
         run = self.boolean(tree.of, scope)
@@ -206,7 +213,13 @@ class Compiler:
         if right.constant is not None:
             values = right.constant
             return Typed(BOOL, lambda frame: needle(frame) in values)
-        return Typed(BOOL, lambda frame: needle(frame) in hay(frame))  # type: ignore[operator]  # kinds were checked
+
+        def run(frame: Frame) -> object:
+            values = hay(frame)
+            frame.spend(len(values))  # type: ignore[arg-type]  # kinds were checked
+            return needle(frame) in values  # type: ignore[operator]
+
+        return Typed(BOOL, run)
 
     def comparison(self, tree: syntax.Binary, scope: Scope) -> Typed:
         left, right = self.compile(tree.left, scope), self.compile(tree.right, scope)
@@ -296,8 +309,9 @@ def _ending_of_list(test: Callable[..., bool], text: Run, entries: Run) -> Run:
 
 def _filtering(of: Run, variable: str, body: Run) -> Run:
     def run(frame: Frame) -> object:
-        kept = []
-        for element in of(frame):  # type: ignore[attr-defined]  # a list, by its kind
+        kept, elements = [], of(frame)
+        frame.spend(len(elements))  # type: ignore[arg-type]  # a list, by its kind
+        for element in elements:  # type: ignore[attr-defined]
             frame.names[variable] = element  # a name that nothing outside `body` can say
             if body(frame):
                 kept.append(element)
@@ -311,7 +325,9 @@ def _deciding(of: Run, variable: str, body: Run, *, decided_by: bool) -> Run:
 
     def run(frame: Frame) -> object:
         undetermined: UndeterminedError | None = None
-        for element in of(frame):  # type: ignore[attr-defined]  # a list, by its kind
+        elements = of(frame)
+        frame.spend(len(elements))  # type: ignore[arg-type]  # a list, by its kind
+        for element in elements:  # type: ignore[attr-defined]
             frame.names[variable] = element
             try:
                 if body(frame) is decided_by:

@@ -20,6 +20,9 @@ MAX_DEPTH: Final = 12
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT: Final = re.compile(r"[-+]?[0-9]{1,15}")
 _FLOAT: Final = re.compile(r"[-+]?[0-9]{1,15}\.[0-9]{1,15}")
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a quoted text can smuggle into terminals, mails and pages: control characters, changes of the direction of
+reading, and halves of characters."""
 _WORDS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 Scalar = str | int | float | bool | None
@@ -93,6 +96,8 @@ def _node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Node:
     if not isinstance(event, yaml.ScalarEvent):
         raise DocumentError(line, "a value is expected")
     text = str(event.value)
+    if _FORBIDDEN.search(text):
+        raise DocumentError(line, "control characters are not allowed in a text")
     is_plain = not event.style  # the C parser says "" where the other says None
     return Node(line=line, value=_scalar(text) if is_plain else text)
 

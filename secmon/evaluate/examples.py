@@ -70,9 +70,13 @@ def read_example(node: Node) -> Example:
             raise ExampleError(line, f"example: unknown section {name!r}")
         sections[name] = _section(name, value, line)
     attributes = {**shape.attributes, **({"zone": shape.zone} if shape.zone else {})}
+    try:
+        observed_at = shape.now - timedelta(days=shape.age_days)
+    except (OverflowError, ValueError):
+        raise ExampleError(node.line, "example: `age_days` leads before the first year") from None
     machine = Machine(
         sections=sections,
-        observed_at=shape.now - timedelta(days=shape.age_days),
+        observed_at=observed_at,
         zone=shape.zone,
         attributes=attributes,
         networks=tuple(shape.networks.items()),

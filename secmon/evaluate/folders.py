@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from secmon.evaluate.bounded import MAX_ENTRIES, listed, read_bounded
 from secmon.evaluate.mistakes import Mistake
 
 MAX_FILES: Final = 1000
@@ -34,7 +35,7 @@ class Source:
 
     def files(self, pattern: str, *, needed: bool = False) -> Iterator[tuple[Path, bytes]]:
         """Files with their content."""
-        paths = sorted(self.folder.glob(pattern))
+        paths = listed(self.folder, pattern)
         place, _, names = pattern.partition("/")
         if not paths and needed:
             self.wrong(self.folder / place, f"no files {names}", full=True)
@@ -42,7 +43,7 @@ class Source:
             self.wrong(self.folder / place, f"more than {MAX_FILES} files", full=True)
         for path in paths[:MAX_FILES]:
             try:
-                data = _bounded(path)
+                data = read_bounded(path, self.folder)
             except OSError as error:
                 self.wrong(path, f"cannot be read: {error.strerror}", full=True)
                 continue
@@ -64,14 +65,20 @@ class Source:
         if self.is_site:
             self._look_into()
             known = {path for pattern in SITE_PATTERNS for path in self.folder.glob(pattern)}
-            for path in sorted(self.folder.rglob("*.y*ml")):
+            for path in self._all(self.folder, "**/*.y*ml"):
                 if path.is_file() and path not in known:
                     self.wrong(path, f"nothing is read here; the office's own files are {', '.join(SITE_PATTERNS)}")
             return
         checks = self.folder / "checks"
-        for path in sorted(checks.rglob("*")):
+        for path in self._all(checks, "**/*"):
             if path.is_file() and (path.parent.parent != checks or path.suffix != ".yaml"):
                 self.wrong(path, "a check lies in <area>/<name>.yaml")
+
+    def _all(self, folder: Path, pattern: str) -> list[Path]:
+        found = listed(folder, pattern)
+        if len(found) > MAX_ENTRIES:
+            self.wrong(folder, f"more than {MAX_ENTRIES} files", full=True)
+        return found[:MAX_ENTRIES]
 
     def _look_into(self) -> None:
         """A folder that may not be looked into must not pass for an empty one."""
@@ -91,13 +98,7 @@ def fingerprint(folders: Folders) -> frozenset[tuple[str, int, int]]:
         for file in folder.rglob("*.y*ml") if folder is not None else ():
             try:
                 stat = file.stat()
-            except FileNotFoundError:
+            except OSError:  # gone, or a link in a circle, which is told when it is read
                 continue
             found.add((str(file), stat.st_mtime_ns, stat.st_size))
     return frozenset(found)
-
-
-def _bounded(path: Path) -> bytes:
-    """The content, read no further than needed to see that it is too long."""
-    with path.open("rb") as stream:
-        return stream.read(128 * 1024)

@@ -11,7 +11,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from secmon.evaluate.bounded import listed, read_bounded
 from secmon.evaluate.document import DocumentError, Node, read_document
+from secmon.evaluate.folders import MAX_FILES
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
 from secmon.evaluate.model import Text
 from secmon.evaluate.questions import load_questions
@@ -61,7 +63,10 @@ def load_frameworks(folder: Path, rules: RuleSet) -> tuple[Framework, ...]:
     mistakes: list[Mistake] = []
     frameworks: dict[str, Framework] = {}
     questions = load_questions(folder)
-    for path in sorted((folder / "frameworks").glob("*.yaml")):
+    paths = listed(folder / "frameworks", "*.yaml")
+    if len(paths) > MAX_FILES:
+        mistakes.append(Mistake(file=str(folder / "frameworks"), line=1, reason=f"more than {MAX_FILES} files"))
+    for path in paths[:MAX_FILES]:
         reader = Reader(f"{folder.name}/frameworks/{path.name}")
         framework = _read(path, reader, rules.checks, questions)
         if framework.id in frameworks:
@@ -77,6 +82,7 @@ Articles = Mapping[str, Mapping[str, str]]
 """By framework and control the number in the office's own rules."""
 ARTICLES_FROM: Final = "articles"
 """The table of the settings that they stand in."""
+MAX_DIGITS: Final = 9
 
 
 def with_articles(frameworks: Iterable[Framework], articles: Articles) -> tuple[Framework, ...]:
@@ -105,7 +111,8 @@ def _renumbered(framework: Framework, given: Mapping[str, str]) -> Framework:
 def _read(path: Path, reader: Reader, checks: Container[str], questions: Container[str]) -> Framework:
     fields: Mapping[str, Node] = {}
     try:
-        fields = reader.mapping(read_document(path.read_bytes()), "framework", needed=NEEDED, allowed=ALLOWED)
+        node = read_document(read_bounded(path, path.parents[1]))
+        fields = reader.mapping(node, "framework", needed=NEEDED, allowed=ALLOWED)
     except DocumentError as error:
         reader.wrong(error.line, error.reason)
     except OSError as error:
@@ -150,4 +157,4 @@ def _place(id_: str, parts: Sequence[str]) -> tuple[int, tuple[tuple[int, str], 
     `6.1(13)`."""
     first = next((number for number, part in enumerate(parts) if id_.startswith(part)), len(parts))
     pieces = re.findall(r"[0-9]+|[^0-9]+", id_)
-    return first, tuple((int(piece), "") if piece.isdecimal() else (0, piece) for piece in pieces)
+    return first, tuple((int(piece[:MAX_DIGITS]), "") if piece.isdecimal() else (0, piece) for piece in pieces)

@@ -38,6 +38,11 @@ def read_products(data: bytes, file: str) -> tuple[tuple[Product, ...], Reader]:
     except msgspec.ValidationError as error:
         reader.wrong(1, str(error))
         return (), reader
+    for row in shape.cycles:
+        if row.until == date.max:  # the day after, on which support has ended, could not be told
+            reader.wrong(1, f"until: {row.cycle} ends after the last day that there is; leave it out")
+    if reader.mistakes:
+        return (), reader
     cycles = tuple(
         Cycle(cycle=row.cycle, until=row.until, editions=row.editions, label=row.label) for row in shape.cycles
     )

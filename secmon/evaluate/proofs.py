@@ -8,6 +8,7 @@ must be missed in at least one example, otherwise nothing shows that its absence
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -25,8 +26,10 @@ WORSE_WITHOUT: Final = frozenset({"ports.listening[].firewall"})
 
 
 def unproven(rules: RuleSet, examples: Mapping[str, tuple[Example, ...]]) -> Iterator[Mistake]:
+    """Nothing of a check with an example that cannot be judged at all: that is told of the example."""
     for id_, check in (rules.written or rules.checks).items():
-        yield from _unproven(check, examples[id_], rules.lifecycle)
+        with suppress(Exception):
+            yield from _unproven(check, examples[id_], rules.lifecycle)
 
 
 def _unproven(check: Check, examples: Sequence[Example], lifecycle: Lifecycle) -> Iterator[Mistake]:

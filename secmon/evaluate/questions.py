@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from secmon.evaluate.bounded import listed, read_bounded
 from secmon.evaluate.document import DocumentError, Node, read_document
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
 from secmon.evaluate.model import Text
@@ -31,7 +32,7 @@ def load_questions(folder: Path) -> dict[str, Question]:
     """By id, those in `attestations/` of the rules folder; raises RulesError with every mistake."""
     mistakes: list[Mistake] = []
     found: dict[str, Question] = {}
-    for path in sorted((folder / FOLDER).glob("*.yaml")):
+    for path in listed(folder / FOLDER, "*.yaml"):
         reader = Reader(f"{folder.name}/{FOLDER}/{path.name}")
         for line, question in _read(path, reader):
             if question.id in found:
@@ -45,7 +46,8 @@ def load_questions(folder: Path) -> dict[str, Question]:
 
 def _read(path: Path, reader: Reader) -> list[tuple[int, Question]]:
     try:
-        fields = reader.mapping(read_document(path.read_bytes()), "file", needed=("questions",), allowed=("questions",))
+        node = read_document(read_bounded(path, path.parents[1]))
+        fields = reader.mapping(node, "file", needed=("questions",), allowed=("questions",))
     except DocumentError as error:
         reader.wrong(error.line, error.reason)
         return []

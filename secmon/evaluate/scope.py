@@ -22,11 +22,25 @@ class SectionGoneError(UndeterminedError):
         self.section = section
 
 
+MAX_STEPS: Final = 2_000_000
+"""Elements of lists that the conditions of one check may look at for one machine. What `secmon rules check` lets pass
+needs far fewer; a machine may send long lists to rules that nobody checked."""
+MAX_TEXT_CHARS: Final = 65_536
+"""Of a text that `+` puts together."""
+
+
 class Frame(Struct):
     """The values that a condition sees while it runs."""
 
     names: dict[str, object]
     around: Surroundings
+    steps: int = MAX_STEPS
+    """How many are left."""
+
+    def spend(self, steps: int) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise UndeterminedError(f"more than {MAX_STEPS} steps are needed")
 
 
 Run = Callable[[Frame], object]

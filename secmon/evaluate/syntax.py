@@ -7,12 +7,15 @@ Left out because no condition needs them: arithmetic, numbers with exponents, es
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
 
 MAX_CONDITION_BYTES: Final = 2048
 MAX_EXPRESSION_DEPTH: Final = 24
+MAX_TREE_HEIGHT: Final = 64
+"""Also of what stands in a row: `a || b || c` is a tree of height 3, and so is `a.b.c`."""
 MAX_NESTED_MACROS: Final = 2
 MACROS: Final = frozenset({"all", "exists", "filter"})
 
@@ -90,7 +93,27 @@ def parse(source: str) -> Expression:
     tree = parser.choice()
     if parser.peek():
         raise ConditionError(f"{parser.peek()!r} is not expected here")
+    if _is_higher(tree, MAX_TREE_HEIGHT):
+        raise ConditionError(f"more than {MAX_TREE_HEIGHT} steps in a row or within each other")
     return tree
+
+
+def _is_higher(tree: Expression, limit: int) -> bool:
+    """Level by level: whoever walks down such a tree by calling itself must be able to."""
+    level: list[Expression] = [tree]
+    for _ in range(limit):
+        level = [part for node in level for part in _parts(node)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(node: Expression) -> Iterator[Expression]:
+    for name in node.__struct_fields__:
+        value = getattr(node, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Struct):
+                yield part  # type: ignore[misc]  # the structs in a node are nodes
 
 
 def _tokens(source: str) -> list[tuple[str, str]]:

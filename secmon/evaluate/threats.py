@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from secmon.evaluate.areas import AREAS
+from secmon.evaluate.bounded import listed, read_bounded
 from secmon.evaluate.document import DocumentError, Node, read_document
 from secmon.evaluate.mistakes import Mistake, Reader, RulesError
 from secmon.evaluate.model import Text
@@ -44,7 +45,7 @@ def load_threats(folder: Path, rules: RuleSet) -> tuple[ThreatList, ...]:
     """The lists in `threats/` of the rules folder; raises RulesError with every mistake."""
     mistakes: list[Mistake] = []
     found: dict[str, ThreatList] = {}
-    for path in sorted((folder / "threats").glob("*.yaml")):
+    for path in listed(folder / "threats", "*.yaml"):
         reader = Reader(f"{folder.name}/threats/{path.name}")
         of = _read(path, reader, rules, frozenset(load_questions(folder)))
         if of.id in found:
@@ -59,7 +60,9 @@ def load_threats(folder: Path, rules: RuleSet) -> tuple[ThreatList, ...]:
 def _read(path: Path, reader: Reader, rules: RuleSet, questions: frozenset[str]) -> ThreatList:
     fields: dict[str, Node] = {}
     try:
-        fields = reader.mapping(read_document(path.read_bytes()), "list", needed=NEEDED, allowed=NEEDED)
+        fields = reader.mapping(
+            read_document(read_bounded(path, path.parents[1])), "list", needed=NEEDED, allowed=NEEDED
+        )
     except DocumentError as error:
         reader.wrong(error.line, error.reason)
     except OSError as error:

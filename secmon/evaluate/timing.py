@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -73,9 +74,8 @@ def _child(folder: Path, site: Path | None, pipe: Connection) -> None:
 def _frame(check: Check, rules: RuleSet, facts: Mapping[str, object]) -> Frame:
     limits = {name: limit.of(None) for name, limit in check.limits.items()}
     names = {**facts, "now": LARGEST_NOW, "limits": limits, "lists": check.lists, "attributes": {"zone": "lgwan"}}
-    return Frame(
-        names, Surroundings(now=LARGEST_NOW, lifecycle=rules.lifecycle, find_zone=zone_finder(LARGEST_NETWORKS))
-    )
+    around = Surroundings(now=LARGEST_NOW, lifecycle=rules.lifecycle, find_zone=zone_finder(LARGEST_NETWORKS))
+    return Frame(names, around, steps=sys.maxsize)
 
 
 def _conditions(check: Check, frame: Frame) -> Iterator[tuple[str, Callable[[], None]]]:

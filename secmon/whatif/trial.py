@@ -7,9 +7,10 @@ from pathlib import Path
 
 from secmon.errors import UsageError
 from secmon.evaluate.adapt import Lists
+from secmon.evaluate.bounded import read_bounded
 from secmon.evaluate.checkfile import CheckFile, read_check
 from secmon.evaluate.command import wrong_examples
-from secmon.evaluate.document import MAX_FILE_BYTES, DocumentError, read_document
+from secmon.evaluate.document import DocumentError, read_document
 from secmon.evaluate.folders import MAX_FILES
 from secmon.evaluate.mistakes import Mistake
 from secmon.evaluate.ruleset import RulesError, RuleSet, load_rules
@@ -58,8 +59,7 @@ def _files(path: Path) -> list[Path]:
 
 def _read(file: Path, lists: Lists) -> CheckFile:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = read_bounded(file, file.parent)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     area, _, name = _id(data).partition(".")
