@@ -29,7 +29,7 @@ from secmon.errors import Failure
 from secmon.evaluate.model import Language, Verdict
 from secmon.ingest.enrollment import new_token
 from secmon.store import results
-from secmon.store.schema import agent_keys, contacts, host_agents, hosts
+from secmon.store.schema import agent_keys, contacts, enrollments, host_agents, hosts
 from secmon.store.schema import results as results_table
 from secmon_agent import identity as agent_identity
 from secmon_agent import keys, wire
@@ -56,6 +56,9 @@ def up(config: Config, language: Language, *, once: bool = False) -> int:
             host_id = _wait_for_results(collector, agent, since, stop)
         if host_id is not None:
             _show(collector, host_id, terminal, language)
+        elif (waits := _waiting(collector)) is not None:
+            command = f"{_command()} enrollment approve {str(waits)[:8]} --data-dir {config.folder}"
+            notes.print(_words(language)["waits"].format(command=command), soft_wrap=True, markup=False)
         elif not stop.is_set():
             notes.print(_words(language)["nothing"].format(log=_log(collector)), soft_wrap=True)
         if not stop.is_set():
@@ -138,12 +141,26 @@ def _own_host(collector: Collector) -> UUID | None:
     return found
 
 
+def _waiting(collector: Collector) -> UUID | None:
+    """The request of this machine that waits: its folder was lost, and the collector knows a machine like it."""
+    key = keys.present(collector.config.folder / "agent")
+    if key is None:
+        return None
+    own = (enrollments.c.key_id == wire.key_id(bytes(key.verify_key)), enrollments.c.status == "pending")
+    with collector.database.read() as connection:
+        found: UUID | None = connection.execute(sa.select(enrollments.c.enrollment_id).where(*own)).scalar()
+    return found
+
+
 def _wait_for_results(collector: Collector, agent: BaseProcess, since: datetime, stop: threading.Event) -> UUID | None:
-    """The host of this machine once it has reported since `since` and been judged; None when that takes too long."""
+    """The host of this machine once it has reported since `since` and been judged; None when that takes too long, or
+    when somebody must let it in first."""
     end = time.monotonic() + FIRST_REPORT_S
     while time.monotonic() < end and agent.is_alive() and not stop.wait(0.1):
         host_id = _own_host(collector)
         if host_id is None:
+            if _waiting(collector) is not None:
+                return None
             continue
         with collector.database.read() as connection:
             row = connection.execute(
@@ -190,7 +207,7 @@ def _where_to_look(collector: Collector, started: Started, terminal: Terminal, l
         (words["mail"], collector.config.mail.host or str((folder / "mail").resolve())),
         (
             words["enroll"],
-            f"{sys.argv[0] if Path(sys.argv[0]).name == 'secmon' else 'secmon'} enroll --data-dir {folder}",
+            f"{_command()} enroll --data-dir {folder}",
         ),
     ]
     terminal.print()
@@ -199,6 +216,11 @@ def _where_to_look(collector: Collector, started: Started, terminal: Terminal, l
         terminal.print(f"  {label}{' ' * (width - _columns(label))}  {value}", soft_wrap=True, markup=False)
     terminal.print()
     terminal.print(words["end"])
+
+
+def _command() -> str:
+    """As it was called, so that what is printed can be pasted."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "secmon" else "secmon"
 
 
 def _columns(text: str) -> int:
@@ -213,6 +235,7 @@ _JA = {
     "looking": "この端末を調べています…",
     "agent_gone": "この端末のエージェントが終了したため、起動し直します（記録：{log}）。",
     "nothing": "この端末の報告がまだ届いていません。理由は {log} をご確認ください。",
+    "waits": "この端末は別の鍵で登録済みのため、承認を待っています。承認するには：{command}",
     "stopped": "終了しました。データは {folder} に残っています。もう一度起動すると続きから始まります。",
     "page": "画面（15分以内に1回だけ開けます）",
     "metrics": "Prometheus 用の数値",
@@ -225,6 +248,7 @@ _EN = {
     "looking": "Looking at this machine …",
     "agent_gone": "The agent of this machine ended; starting it again (see {log}).",
     "nothing": "Nothing has come from this machine yet; {log} says why.",
+    "waits": "This machine is known by another key already and waits to be let in: {command}",
     "stopped": "Stopped. The data stays in {folder}; starting again continues with it.",
     "page": "Page (opens once, within 15 minutes)",
     "metrics": "Numbers for Prometheus",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess  # noqa: TID251 — the program is started as a person starts it
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from secmon.ingest.enrollment import pending
 from secmon.store.database import Database, sqlite_url
 from secmon.store.schema import contacts, deliveries, hosts, results
 
@@ -92,6 +94,24 @@ def test_it_shows_this_machine_ends_on_ctrl_c_and_continues_with_the_same_data(t
     assert [mail.status for mail in mails] == ["sent"] * len(mails)
     assert [mail.rule for mail in mails][:1] == ["new-machine"]
     assert len(list((folder / "mail").glob("*.eml"))) == len(mails)
+
+
+def test_it_says_at_once_how_to_let_a_machine_in_that_lost_its_key(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with up(folder, "--once") as first:
+        first.read_until("終了しました")
+    shutil.rmtree(folder / "agent")
+
+    with up(folder, "--once", "--lang", "en") as again:
+        again.read_until("Stopped.")
+
+    asked = re.search(r"secmon enrollment approve ([0-9a-f]{8}) --data-dir ", again.said)
+    assert asked is not None, again.said
+    database = Database(sqlite_url(folder / "secmon.db"))
+    with database.read() as connection:
+        (waiting,) = pending(connection)
+    database.close()
+    assert str(waiting.enrollment_id).startswith(asked[1])
 
 
 def test_it_leaves_no_process_behind(tmp_path: Path) -> None:
