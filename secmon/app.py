@@ -250,7 +250,7 @@ class Collector:
             self.database,
             self.config,
             self.rulebook,
-            lambda: self.rulebook.rules.frameworks,
+            lambda: self.rulebook.rules,
             exposition,
             self.clock,
             trouble=lambda: self.rulebook.trouble,

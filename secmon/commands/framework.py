@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from secmon.app import now_utc
-from secmon.attestations import model
 from secmon.attestations.words import ANSWERS, STATES
 from secmon.commands.common import has_data, opened, say
 from secmon.config import Config
@@ -28,9 +27,7 @@ from secmon.coverage import (
 from secmon.errors import UsageError
 from secmon.evaluate.model import STANDINGS, Language, Standing, Text
 from secmon.rulebook import Rules, open_rulebook
-from secmon.store import attestations
-from secmon.store.exceptions import softened
-from secmon.store.standings import machines_by_answer
+from secmon.store.standings import what_is_known
 
 
 def framework_show(options: Namespace, config: Config) -> int:
@@ -40,7 +37,7 @@ def framework_show(options: Namespace, config: Config) -> int:
         raise UsageError(f"there is no framework {options.id!r}; there are {', '.join(known)}")
     wanted = [known[options.id]] if options.id is not None else list(known.values())
     language = config.office.language
-    state = what_is_known(rules, config)
+    state = _known(rules, config)
     found = [coverage(each, state, language) for each in wanted]
     if options.json:
         say(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
@@ -56,7 +53,7 @@ def framework_show(options: Namespace, config: Config) -> int:
 
 def framework_threats(options: Namespace, config: Config) -> int:
     rules = open_rulebook(config).rules
-    language, state = config.office.language, what_is_known(rules, config)
+    language, state = config.office.language, _known(rules, config)
     told = {of: threats(of, state, language) for of in rules.threats}
     ids = sorted({each.id for covered in told.values() for each in covered})
     if options.id is not None and options.id not in ids:
@@ -81,22 +78,14 @@ def framework_threats(options: Namespace, config: Config) -> int:
     return 0
 
 
-def what_is_known(rules: Rules, config: Config) -> Known:
+def _known(rules: Rules, config: Config) -> Known:
     """Without data, of the rules alone: an office looks at guidelines before it has machines."""
     now = now_utc()
-    nothing = Known(
-        checks=rules.checks,
-        questions=rules.questions,
-        machines={},
-        attested={},
-        today=now.astimezone(config.tz).date(),
-    )
-    if not has_data(config):
-        return nothing
-    with opened(config) as database, database.read() as connection:
-        machines = machines_by_answer(connection, list(rules.checks.checks), softened(connection))
-        records = attestations.read_all(connection)
-    return msgspec.structs.replace(nothing, machines=machines, attested=model.current(records, nothing.today, now))
+    if has_data(config):
+        with opened(config) as database, database.read() as connection:
+            return what_is_known(connection, rules.checks, rules.questions, now, config.tz)
+    today = now.astimezone(config.tz).date()
+    return Known(checks=rules.checks, questions=rules.questions, machines={}, attested={}, today=today)
 
 
 # ── in words ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
@@ -15,15 +15,12 @@ from secmon import __version__
 from secmon.config import Config
 from secmon.console import problems
 from secmon.console.api import API
-from secmon.console.context import Console, Exposition, RulesHolder
+from secmon.console.context import Console, Exposition, Guides, RulesHolder
 from secmon.console.entrance import ENTRANCE
 from secmon.console.gate import Gate
 from secmon.console.pages import PAGES
 from secmon.console.service import SERVICE
 from secmon.store.database import Database
-
-if TYPE_CHECKING:
-    from secmon.evaluate.frameworks import Framework
 
 _MAX_BODY_BYTES = 16 * 1024
 
@@ -32,7 +29,7 @@ def console_app(
     database: Database,
     config: Config,
     rules_holder: RulesHolder,
-    frameworks: Callable[[], Sequence[Framework]],
+    guides: Callable[[], Guides],
     exposition: Exposition,
     clock: Callable[[], datetime],
     *,
@@ -43,7 +40,7 @@ def console_app(
         database=database,
         config=config,
         rules=rules_holder,
-        frameworks=frameworks,
+        guides=guides,
         exposition=exposition,
         clock=clock,
         trouble=trouble,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +17,9 @@ from secmon.store.database import Database
 
 if TYPE_CHECKING:
     from secmon.evaluate.frameworks import Framework
+    from secmon.evaluate.questions import Question
     from secmon.evaluate.ruleset import RuleSet
+    from secmon.evaluate.threats import ThreatList
 
 LANGUAGE_COOKIE = "secmon_language"
 
@@ -34,11 +36,22 @@ class Exposition(Protocol):
         """The metrics and their content type, in the format that the `Accept` header asks for."""
 
 
+class Guides(Protocol):
+    """What the office answers to; exchanged with the rules."""
+
+    @property
+    def frameworks(self) -> Sequence[Framework]: ...
+    @property
+    def questions(self) -> Mapping[str, Question]: ...
+    @property
+    def threats(self) -> Sequence[ThreatList]: ...
+
+
 class Console(Struct, frozen=True, kw_only=True):
     database: Database
     config: Config
     rules: RulesHolder
-    frameworks: Callable[[], Sequence[Framework]]
+    guides: Callable[[], Guides]
     exposition: Exposition
     clock: Callable[[], datetime]
     trouble: Callable[[], str]

@@ -14,10 +14,12 @@ from secmon.console.fact_view import plain_facts, section_views
 from secmon.console.queries import Choice
 from secmon.console.render import HTML, page
 from secmon.console.times import absolute
+from secmon.coverage import MEANS, Known, attested, coverage, threats
 from secmon.evaluate.model import STANDINGS
 from secmon.ledger.gaps import GAPS, NEVER_REPORTED
 from secmon.store.differences import read_differences
 from secmon.store.ledger import IN_LEDGER
+from secmon.store.standings import what_is_known
 
 if TYPE_CHECKING:
     from secmon.evaluate.ruleset import RuleSet
@@ -102,6 +104,7 @@ def one_check(request: HttpRequest, console: Given, check_id: FromPath[str]) -> 
     rule = rules.checks.get(check_id)
     if rule is None:
         raise NotFoundException(detail="no such check")
+    guides = console.guides()
     with console.database.read() as connection:
         answers = check.read(connection, check_id)
     return html(
@@ -113,7 +116,8 @@ def one_check(request: HttpRequest, console: Given, check_id: FromPath[str]) -> 
             adapted=check.adaptation(rules, check_id, console.config),
             answers=answers,
             statuses=STANDINGS,
-            frameworks=[(each, each.controls_of(check_id)) for each in console.frameworks()],
+            frameworks=[(each, each.controls_of(check_id)) for each in guides.frameworks],
+            threats=[(each, each.threats_of(check_id)) for each in guides.threats],
         )
     )
 
@@ -148,4 +152,37 @@ def ledger(request: HttpRequest, console: Given) -> Response[bytes]:
     )  # fmt: skip
 
 
-PAGES = [overview, host, one_check, exceptions, ledger]
+@get("/frameworks", include_in_schema=False, sync_to_thread=True)
+def frameworks(request: HttpRequest, console: Given) -> Response[bytes]:
+    """What covers each guideline, what people attested, and what bears on the threats of the year."""
+    language, guides = language_of(request, console.config), console.guides()
+    known = _known(console)
+    return html(
+        page(
+            console, language, "frameworks.html", means=MEANS, statuses=STANDINGS,
+            frameworks=[coverage(each, known, language) for each in guides.frameworks],
+            asked=[attested(each, known, language) for each in guides.questions.values()],
+            threats=[(each, threats(each, known, language)) for each in guides.threats],
+        )
+    )  # fmt: skip
+
+
+@get("/frameworks/{framework_id:str}", include_in_schema=False, sync_to_thread=True)
+def one_framework(request: HttpRequest, console: Given, framework_id: FromPath[str]) -> Response[bytes]:
+    """Control by control."""
+    language = language_of(request, console.config)
+    found = next((each for each in console.guides().frameworks if each.id == framework_id), None)
+    if found is None:
+        raise NotFoundException(detail="no such framework")
+    told = coverage(found, _known(console), language)
+    return html(page(console, language, "framework.html", framework=told, means=MEANS, statuses=STANDINGS))
+
+
+def _known(console: Console) -> Known:
+    with console.database.read() as connection:
+        return what_is_known(
+            connection, console.rules.current, console.guides().questions, console.clock(), console.config.tz
+        )
+
+
+PAGES = [overview, host, one_check, exceptions, ledger, frameworks, one_framework]

@@ -1,14 +1,20 @@
-"""How many machines in use answer a check how, as the answers count now."""
+"""What covers guidelines at present: how machines in use answer, as the answers count now, and what people attested."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime, tzinfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from secmon.attestations.model import current
+from secmon.coverage import Known
 from secmon.evaluate.model import STANDINGS, Standing
-from secmon.store.exceptions import Place
+from secmon.evaluate.questions import Question
+from secmon.evaluate.ruleset import RuleSet
+from secmon.store.attestations import read_all
+from secmon.store.exceptions import Place, softened
 from secmon.store.hosts import in_use
 from secmon.store.schema import hosts, results
 
@@ -35,3 +41,16 @@ def machines_by_answer(
             counts[check]["fail"] -= 1
             counts[check][counts_as] += 1
     return counts
+
+
+def what_is_known(
+    connection: Connection, checks: RuleSet, questions: Mapping[str, Question], now: datetime, tz: tzinfo
+) -> Known:
+    today = now.astimezone(tz).date()
+    return Known(
+        checks=checks,
+        questions=questions,
+        machines=machines_by_answer(connection, list(checks.checks), softened(connection)),
+        attested=current(read_all(connection), today, now),
+        today=today,
+    )

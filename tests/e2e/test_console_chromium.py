@@ -16,9 +16,8 @@ from litestar import Litestar
 
 from secmon.console.app import console_app
 from secmon.console.sign_in import new_link, open_session
-from secmon.evaluate.frameworks import load_frameworks
-from secmon.resources import rules_dir
 from secmon_agent import facts
+from tests.support.guides import ShippedGuides
 from tests.support.office import START, Office, linux
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -47,7 +46,7 @@ class Site:
             office.database,
             office.config,
             Rules(office),
-            lambda: load_frameworks(rules_dir(), office.rules),
+            lambda: ShippedGuides(office.rules),
             NoMetrics(),
             lambda: START,
         )
@@ -139,6 +138,8 @@ def test_it_shows_its_pages_without_asking_anybody_else(site: Site, chromium: Ch
         "/": ("北の町役場", "sv-bad", "危険な通信ポートの公開", "LGWAN接続系"),
         "/hosts/sv-bad": ("対応が必要な項目", "tcp/23", "対応の手順", "報告された内容", "<svg"),
         "/exceptions": ("承認された例外措置", "有効な例外措置はありません。"),
+        "/frameworks": ("人による確認", "10大脅威 2026", "手段なし"),
+        "/frameworks/nist-csf": ("PR.PS-02", "点検も質問もありません"),
         "/checks/ports.exposed-high-risk": ("なぜ必要か", "sv-bad", "対応する基準"),
     }
     site.answers.clear()

@@ -12,9 +12,8 @@ from litestar.testing import TestClient
 from secmon.config import Config
 from secmon.console.app import console_app
 from secmon.console.sign_in import new_link
-from secmon.evaluate.frameworks import load_frameworks
 from secmon.evaluate.ruleset import RuleSet
-from secmon.resources import rules_dir
+from tests.support.guides import ShippedGuides
 from tests.support.office import START, Office
 
 BASE = "http://127.0.0.1"
@@ -45,7 +44,7 @@ class Browser:
             office.database,
             office.config,
             rules,
-            lambda: load_frameworks(rules_dir(), office.rules),
+            lambda: ShippedGuides(office.rules),
             Exposition(),
             lambda: self.now,
             trouble=lambda: self.trouble,
