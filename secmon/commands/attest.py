@@ -52,6 +52,14 @@ def attest_add(options: Namespace, config: Config) -> int:
         record = attestations.add(connection, wanted, actor=actor(), now=now)
         entry = _record(record)
         _note(connection, record, "add", now, {name: entry[name] for name in _AUDITED if entry[name]})
+    if last < today:
+        note(
+            _in(
+                config,
+                f"期限（{last}）はすでに過ぎているため、期限切れとして扱います",
+                f"its last day ({last}) is over already, so it counts as overdue",
+            )
+        )
     if options.json:
         say_json(entry)
         return 0

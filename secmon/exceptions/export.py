@@ -23,7 +23,7 @@ from secmon.exceptions.model import Record
 from secmon.store.exceptions import is_covered
 from secmon.store.hosts import attributes_of
 from secmon.store.results import items_of
-from secmon.store.schema import assets, findings, hosts, results, section_versions
+from secmon.store.schema import assets, attestations, findings, hosts, results, section_versions
 from secmon_agent.capture.learn import Secret, says_something
 from secmon_agent.capture.recording import walked
 from secmon_agent.capture.redact import Redactor
@@ -155,7 +155,7 @@ def _plain(value: object) -> Any:
 def _secrets(connection: Connection, config: Config) -> list[Secret]:
     """Every name of the office that this collector knows; the longest first."""
     names: dict[str, list[str]] = {
-        "host": [], "serial": [], "department": [], "location": [], "contact": [], "office": [],
+        "host": [], "serial": [], "department": [], "location": [], "contact": [], "person": [], "office": [],
     }  # fmt: skip
     for row in connection.execute(sa.select(hosts)):
         names["host"] += [row.name, row.hostname]
@@ -167,6 +167,8 @@ def _secrets(connection: Connection, config: Config) -> list[Secret]:
     for number, location in connection.execute(sa.select(assets.c.asset_number, assets.c.location)):
         names["serial"].append(number)
         names["location"].append(location)
+    for name in connection.execute(sa.select(attestations.c.name)).scalars():
+        names["person"] += [name, *name.split()]
     names["office"] += [config.office.name, *(zone.name for zone in config.zones)]
     found: dict[str, Secret] = {}
     for word, values in names.items():

@@ -114,6 +114,9 @@ def test_it_refuses_what_cannot_be(terminal: Terminal, words: tuple[str, ...], c
 def test_it_takes_the_last_day_that_may_be_and_names_questions_that_are_not_there(terminal: Terminal) -> None:
     assert terminal(*ADD, "--on", "2025-04-01", "--until", "2027-03-31") == 0
     assert terminal.said.startswith("2025-A01 ")
+    assert terminal.complaint == ""
+    assert terminal(*ADD, "--on", "2025-04-01") == 0
+    assert "期限（2026-03-31）はすでに過ぎている" in terminal.complaint
     assert terminal("attest", "add", "weather", "--answer", "yes", *WHO) == 2
     assert "weather という質問はありません" in terminal.complaint
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from secmon.exceptions.export import chosen
 from secmon.exceptions.model import Scope
+from secmon.store import attestations
+from secmon.store.attestations import Wanted
 from secmon.store.schema import audit
 from secmon_agent import facts
 from tests.secmon.exceptions.conftest import Terminal
@@ -60,6 +62,20 @@ def test_it_replaces_sites_in_the_facts(terminal: Terminal) -> None:
     assert "town.kita" not in terminal.said
     assert "10.1.0.9" not in terminal.said
     assert "site1.example.jp" in terminal.said
+
+
+def test_it_names_nobody_who_attested_something(terminal: Terminal) -> None:
+    wanted = Wanted(
+        question="training", asked="?", answer="yes", attested_on=date(2026, 11, 1), due_on=date(2027, 3, 31),
+        post="総務課長", name="山田 太郎",
+    )  # fmt: skip
+    with terminal.office.database.write() as connection:
+        attestations.add(connection, wanted, actor="test", now=NOW)
+    terminal("dispute", "add", "--check", TELNET, "--host", "PC-01", "--reason", "試験用と山田課長から聞いています")
+
+    assert terminal("dispute", "export", "2026-D01") == 0
+    assert "試験用と" in terminal.said
+    assert "山田" not in terminal.said
 
 
 def test_it_says_that_nothing_is_covered(terminal: Terminal) -> None:
