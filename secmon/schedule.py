@@ -19,6 +19,8 @@ from msgspec import Struct
 from sqlalchemy.engine import Connection
 
 from secmon import judging
+from secmon.attestations import reminders as asking
+from secmon.attestations.model import current
 from secmon.config import Config
 from secmon.exceptions import reminders
 from secmon.exceptions.model import Record
@@ -29,7 +31,7 @@ from secmon.reports.command import obtain
 from secmon.reports.letter import letter
 from secmon.reports.month import month_of, parse_month
 from secmon.rulebook import Rulebook
-from secmon.store import exceptions, jobs, life
+from secmon.store import attestations, exceptions, jobs, life
 from secmon.store.database import Database
 from secmon.store.exceptions import count_covered
 from secmon.store.gaps import settle_gaps
@@ -178,6 +180,22 @@ def _reminders(turn: Turn) -> str:
         return turn.finish(connection, f"{len(said)} exceptions that end soon")
 
 
+def _attestations(turn: Turn) -> str:
+    """As `_reminders`, for what people answer by hand."""
+    today = turn.now.astimezone(turn.config.tz).date()
+    questions = turn.rules.rules.questions
+    with turn.claim() as connection:
+        latest = current(attestations.read_all(connection), today, turn.now)
+        due = [
+            each
+            for each in asking.due_now(latest.values(), questions, today)
+            if jobs.claim(connection, each.job, each.stage, turn.now)
+        ]
+        if due:
+            enqueue(connection, turn.config, asking.letter(due, questions, today, turn.config), turn.now)
+        return turn.finish(connection, f"{len(due)} answers that end or ended")
+
+
 def _line(connection: Connection, record: Record, turn: Turn) -> reminders.Line:
     language = turn.config.office.language
     check = described(turn.rules.current, record.scope.check)
@@ -198,6 +216,7 @@ JOBS: tuple[Job, ...] = (
     Job(name="sweep", every="day", at=time(0, 5), missed="newest", work=_sweep),
     Job(name="monthly-report", every="month", at=time(8, 0), missed="each", work=_report),
     Job(name="reminders", every="day", at=time(8, 30), missed="newest", work=_reminders),
+    Job(name="attestations", every="day", at=time(8, 30), missed="newest", work=_attestations),
     Job(name="retention", every="day", at=time(3, 30), missed="newest", work=_retention),
     Job(name="expiry", every="day", at=time(3, 40), missed="newest", work=_expiry),
     Job(name="machines", every="day", at=time(3, 50), missed="newest", work=_machines),

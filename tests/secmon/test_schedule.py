@@ -48,7 +48,10 @@ def small_town(tmp_path: Path, rulebook: Rulebook) -> Iterator[Office]:
     built.database.close()
 
 
-DAILY = {"attributes", "exceptions", "reminders", "sweep", "retention", "expiry", "machines", "sightings", "ledger"}
+DAILY = {
+    *("attributes", "exceptions", "reminders", "attestations", "sweep", "retention", "expiry", "machines", "sightings"),
+    "ledger",
+}
 
 
 def schedule(town: Office, rulebook: Rulebook, *table: Job, database: Database | None = None) -> Schedule:
