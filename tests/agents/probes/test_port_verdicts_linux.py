@@ -12,6 +12,7 @@ import pytest
 from msgspec import UNSET
 
 from secmon_agent.host import Host
+from secmon_agent.probes.firewall_linux import firewall
 from secmon_agent.probes.ports_linux import ports_linux
 
 RULES: Final = Path(__file__).parent / "rulesets"
@@ -107,6 +108,12 @@ def test_where_an_interface_has_rules_of_its_own_the_others_count_too(of: Callab
 
 def test_what_only_this_machine_reaches_has_no_verdict(of: Callable[..., list[object]]) -> None:
     assert of("ufw", ("tcp", "0100007F", 3306)) == [None]
+
+
+@pytest.mark.parametrize("manager", ["ufw", "firewalld", "firewalld-forward"])
+def test_what_a_manager_made_filters(make_host: MakeHost, manager: str) -> None:
+    found = firewall(make_host({"/usr/sbin/nft": ""} | IP6, outputs={NFT: (RULES / f"{manager}.json").read_text()}))
+    assert (found.backend, found.filtering) == ("nftables", True)
 
 
 def nft(*items: dict[str, object]) -> str:
