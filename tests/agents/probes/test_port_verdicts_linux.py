@@ -185,6 +185,12 @@ def test_without_the_right_to_see_the_rules_there_is_no_verdict(make_host: MakeH
     assert verdicts(make_host(files, outputs={NFT: "nonsense"})) == [None]
 
 
+def test_ports_are_told_though_the_interfaces_are_hidden(make_host: MakeHost) -> None:
+    files = {"/usr/sbin/nft": ""} | waiting(("tcp", EVERYWHERE4, 22))
+    hidden = make_host(files, outputs={NFT: nft(base())}, denied=["/sys/class/net"], folders=["/sys/class/net/eth0"])
+    assert verdicts(hidden) == [None]
+
+
 OLD: Final = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
 LEGACY: Final = {"/proc/net/ip_tables_names": "filter\n"}
 
