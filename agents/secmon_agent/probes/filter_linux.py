@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from secmon_agent.host import Host
+from secmon_agent.host import Host, UnsupportedError
 from secmon_agent.probes import filter_iptables, filter_nft
 from secmon_agent.probes.filter_model import Ruleset, Table
 from secmon_agent.probes.filter_nft import NftRules
@@ -12,7 +12,6 @@ from secmon_agent.probes.filter_sources import Family
 from secmon_agent.probes.nft_listing import Item, listing
 
 _FOLDERS: Final = ("/usr/sbin", "/sbin")
-_LEGACY_NAMES: Final = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
 _FAMILIES: Final[dict[str, Family]] = {"ip": 4, "ip6": 6}
 
 
@@ -29,15 +28,30 @@ def nft_ruleset(host: Host) -> list[Item] | None:
     return host.once("nft ruleset", lambda: listing(_output(host, nft, "-j", "list", "ruleset")))
 
 
-def legacy_save(host: Host, family: str) -> str | None:
-    """What iptables (`ip`) or ip6tables (`ip6`) keeps without nftables; None where nothing can show it."""
+def saved_rules(host: Host, family: str) -> list[str]:
+    """What iptables (`ip`) or ip6tables (`ip6`) has to tell beside nft: the rules it keeps without nftables, and, where
+    nft is not installed, those that it keeps there. A program that would load what the kernel does without is not
+    asked. Raises UnsupportedError where rules are in use that nothing shows."""
+    in_nft, without = _savers(host, family)
+    asked = [in_nft] if in_nft and program(host, "nft") is None and _nft_in_kernel(host) else []
+    if _in_use(host, family) or not (in_nft or program(host, "nft")):
+        if without is None and _in_use(host, family):
+            raise UnsupportedError("no program here shows the rules that iptables keeps without nftables")
+        asked += [without] if without else []
+    return [_saved(host, save) for save in asked]
+
+
+def _savers(host: Host, family: str) -> tuple[str | None, str | None]:
+    """Programs that show what iptables keeps in nftables, and what it keeps without. The plain name may be either."""
     name = "iptables" if family == "ip" else "ip6tables"
-    save = program(host, f"{name}-legacy-save", f"{name}-save")
-    return None if save is None else _saved(host, save)
+    in_nft, without, plain = (program(host, f"{name}{kind}-save") for kind in ("-nft", "-legacy", ""))
+    if in_nft is None and without is None and program(host, "xtables-nft-multi"):
+        in_nft = plain
+    return in_nft, without or (plain if in_nft is None else None)
 
 
-def legacy_in_use(host: Host) -> bool:
-    return any((host.text_if_any(name) or "").strip() for name in _LEGACY_NAMES)
+def _in_use(host: Host, family: str) -> bool:
+    return bool((host.text_if_any(f"/proc/net/{family}_tables_names") or "").strip())
 
 
 def speaks_ipv6(host: Host) -> bool:
@@ -50,9 +64,12 @@ def filter_rules(host: Host) -> Ruleset | None:
     items = nft_ruleset(host)
     if items is None and (_nft_in_kernel(host) or program(host, "iptables-save") is None):
         return None
-    legacy = _legacy(host) if items is None or legacy_in_use(host) else []
-    if legacy is None:
-        return None
+    legacy = [
+        table
+        for family, number in _FAMILIES.items()
+        for text in saved_rules(host, family)
+        for table in filter_iptables.parse(text, number).values()
+    ]
     rules = filter_nft.parse(items or ())
     return Ruleset(tables=(*_spelled_out(host, rules), *legacy), opaque=rules.opaque)
 
@@ -63,21 +80,12 @@ def _nft_in_kernel(host: Host) -> bool:
     return modules is None or any(line.startswith("nf_tables ") for line in modules.splitlines())
 
 
-def _legacy(host: Host) -> list[Table] | None:
-    """Both families; None where the program at hand would show those of nftables instead."""
-    if program(host, "iptables-legacy-save") is None and program(host, "xtables-nft-multi") is not None:
-        return None
-    texts = [(legacy_save(host, family), number) for family, number in _FAMILIES.items()]
-    return [table for text, of in texts if text is not None for table in filter_iptables.parse(text, of).values()]
-
-
 def _spelled_out(host: Host, rules: NftRules) -> list[Table]:
     """Tables that iptables wrote into nftables, as iptables-save spells them out; nft names what is in a rule of theirs
     and no more."""
     tables = dict(rules.tables)
     for family in sorted({family for family, _ in rules.foreign}):
-        name = "iptables" if family == "ip" else "ip6tables"
-        save = program(host, f"{name}-nft-save", *([] if program(host, f"{name}-legacy-save") else [f"{name}-save"]))
+        save, _ = _savers(host, family)
         text = "" if save is None else _saved(host, save)
         if "incompatible" in text:
             continue

@@ -24,6 +24,8 @@ _CONNTRACK: Final = -200
 _MAX_ELEMENTS: Final = 4096
 _SILENT: Final = {"counter", "log", "comment", "last", "notrack", "ct helper", "ct timeout", "secmark", "snat",
                   "masquerade"}  # fmt: skip
+_REMARK: Final = {"type": "match", "name": "comment"}
+"""As iptables writes a comment into nftables."""
 _ADDRESSES: Final = {"saddr", "daddr", "sport", "dport"}
 _VERDICTS: Final[Mapping[str, Action]] = {"accept": "accept", "drop": "drop", "return": "return", "reject": "drop"}
 _KINDS: Final[dict[str, Family]] = {"ip": 4, "ip6": 6}
@@ -143,7 +145,7 @@ class _Parser:
                     conditions.append(self._condition(value))
                 elif _rewrites(name, value):
                     found.append(Rule(conditions=tuple(conditions), action="unknown"))
-                elif name not in _SILENT and name != "mangle":
+                elif name not in _SILENT and name != "mangle" and value != _REMARK:
                     conditions.append(match.maybe)
         return found
 

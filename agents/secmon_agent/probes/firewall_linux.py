@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from secmon_agent.facts import Firewall
 from secmon_agent.host import DeniedError, Host, UnsupportedError
 from secmon_agent.probes import packet_filter
-from secmon_agent.probes.filter_linux import legacy_in_use, legacy_save, nft_ruleset, speaks_ipv6
+from secmon_agent.probes.filter_linux import nft_ruleset, program, saved_rules, speaks_ipv6
 from secmon_agent.probes.packet_filter import Table
 from secmon_agent.probes.systemd import wanted_units
 
@@ -26,8 +26,8 @@ _UNITS: Final[tuple[tuple[str, Manager], ...]] = (
 
 class _Rules(Struct, frozen=True, kw_only=True):
     nft: dict[tuple[str, str], Table]
-    legacy4: Table
-    legacy6: Table
+    iptables: dict[str, list[Table]]
+    """By family, those that nft does not show."""
 
 
 def firewall(host: Host) -> Firewall:
@@ -39,7 +39,7 @@ def firewall(host: Host) -> Firewall:
         raise DeniedError("the rules of the packet filter are shown to root only")
     rules = _rules(host)
     manager = _manager(host)
-    if not (any(rules.nft.values()) or rules.legacy4 or rules.legacy6):
+    if not (any(rules.nft.values()) or any(rules.iptables.values())):
         return Firewall(backend="none", manager=manager, filtering=False)
     return Firewall(
         backend="nftables" if any(rules.nft.values()) else "iptables",
@@ -51,37 +51,35 @@ def firewall(host: Host) -> Firewall:
 
 def _rules(host: Host) -> _Rules:
     items = nft_ruleset(host)
-    asked = items is None or legacy_in_use(host)
-    saved = {family: legacy_save(host, family) if asked else None for family in ("ip", "ip6")}
-    if items is None and saved["ip"] is None:
+    saved = {family: saved_rules(host, family) for family in ("ip", "ip6")}
+    if items is None and program(host, "iptables-save", "iptables-nft-save", "iptables-legacy-save") is None:
         raise UnsupportedError("neither nft nor iptables is installed, so nobody can be asked for the rules")
     return _Rules(
         nft=packet_filter.parse_nft(items) if items is not None else {},
-        legacy4=_said(saved["ip"]),
-        legacy6=_said(saved["ip6"]),
+        iptables={family: [table for text in texts if (table := _said(text))] for family, texts in saved.items()},
     )
 
 
-def _said(text: str | None) -> Table:
+def _said(text: str) -> Table:
     """Without rules and with open policies a table says nothing."""
-    table = packet_filter.parse_iptables(text or "")
+    table = packet_filter.parse_iptables(text)
     said = any(chain.rules or chain.policy == "drop" for chain in table.values())
     return table if said else {}
 
 
 def _filtering(host: Host, rules: _Rules) -> bool | UnsetType:
     """Both for IPv4 and, where the machine speaks it, for IPv6."""
-    answers = [_family(rules, "ip", rules.legacy4)]
+    answers = [_family(rules, "ip")]
     if speaks_ipv6(host):
-        answers.append(_family(rules, "ip6", rules.legacy6))
+        answers.append(_family(rules, "ip6"))
     if False in answers:
         return False
     return UNSET if None in answers else True
 
 
-def _family(rules: _Rules, family: str, legacy: Table) -> bool | None:
+def _family(rules: _Rules, family: str) -> bool | None:
     tables = [table for (kind, _), table in rules.nft.items() if kind in ("inet", family)]
-    return packet_filter.filters([*tables, legacy])
+    return packet_filter.filters([*tables, *rules.iptables[family]])
 
 
 def _manager(host: Host) -> Manager | UnsetType:

@@ -13,8 +13,10 @@ from secmon_agent.probes.nft_listing import Item
 
 Verdict = Literal["accept", "drop", "return", "jump", "goto", "none", "unknown"]
 
-_SILENT: Final = {"counter", "log", "comment", "meter"}
+_SILENT: Final = {"counter", "log", "comment"}
 """Statements of a rule that decide nothing."""
+_REMARK: Final = {"type": "match", "name": "comment"}
+"""As iptables writes a comment into nftables."""
 _MAX_DEPTH: Final = 8
 
 
@@ -116,6 +118,8 @@ def _nft_rule(statements: Sequence[Mapping[str, object]]) -> Rule:
                 verdict, target = name, str(value.get("target", ""))
             elif name == "xt" and isinstance(value, dict) and value.get("type") == "target":
                 verdict = {"REJECT": "drop", "LOG": "none"}.get(str(value.get("name")), "unknown")
+            elif name == "xt" and value == _REMARK:
+                continue
             elif name in ("vmap", "queue"):
                 verdict = "unknown"
             elif name not in _SILENT:

@@ -18,10 +18,17 @@ _INTERFACES: Final = "/sys/class/net"
 
 
 def judged(host: Host, ports: tuple[ListeningPort, ...]) -> tuple[ListeningPort, ...]:
-    """The same ports, with a verdict where one can be told."""
-    rules = _rules(host) if any(port.reach == "network" for port in ports) else None
-    if rules is None:
+    """The same ports, with a verdict where one can be told. Whatever goes wrong with the rules, the ports remain."""
+    if not host.privileged or all(port.reach == "loopback" for port in ports):
         return ports
+    try:
+        rules = filter_rules(host)
+        return ports if rules is None else _with_verdicts(host, rules, ports)
+    except Exception:  # noqa: BLE001 - a verdict that cannot be told is left out
+        return ports
+
+
+def _with_verdicts(host: Host, rules: Ruleset, ports: tuple[ListeningPort, ...]) -> tuple[ListeningPort, ...]:
     interfaces = ways_in(rules, host.listdir(_INTERFACES))
     ip6 = speaks_ipv6(host)
     return tuple(
@@ -30,16 +37,6 @@ def judged(host: Host, ports: tuple[ListeningPort, ...]) -> tuple[ListeningPort,
         else port
         for port in ports
     )
-
-
-def _rules(host: Host) -> Ruleset | None:
-    """None without the right to see them, or where they cannot be read."""
-    if not host.privileged:
-        return None
-    try:
-        return filter_rules(host)
-    except Exception:  # noqa: BLE001 - whatever goes wrong with the rules, the ports are told without a verdict
-        return None
 
 
 def _of(

@@ -70,9 +70,16 @@ class WindowsVerdicts:
 
     def _has_own_sid(self, name: str) -> bool:
         if name not in self._own_sid:
-            kind = number(values_if_any(self._host, f"{SERVICES}\\{name}"), "ServiceSidType")
-            self._own_sid[name] = kind in _OWN_SID
+            self._own_sid[name] = _sid_type(self._host, name) in _OWN_SID
         return self._own_sid[name]
+
+
+def _sid_type(host: Host, name: str) -> int | None:
+    """None where it is not written, or hidden."""
+    try:
+        return number(values_if_any(host, f"{SERVICES}\\{name}"), "ServiceSidType")
+    except PermissionError:
+        return None
 
 
 def _is_free(socket: Socket, services: tuple[str, ...] | None) -> bool:

@@ -81,7 +81,7 @@ def _read_all(host: Host, paths: dict[str, str], wanted: frozenset[str]) -> list
     found += [
         _read(host, name, paths[template], wanted, paths)
         for name in sorted(wanted)
-        if name not in paths and (template := re.sub(r"@[^.]*", "@", name)) in paths and "@." not in name
+        if name not in paths and (template := re.sub(r"@.*(?=\.)", "@", name)) in paths and "@." not in name
     ]
     return [unit for unit in found if unit is not None]
 

@@ -54,6 +54,8 @@ def verdict(text: str) -> bool | None:
         (ruleset(policy="accept"), False),
         (ruleset([SSH, ACCEPT]), False),
         (ruleset([COUNTER, ACCEPT], policy="drop"), False),
+        (ruleset([{"meter": {"key": 1, "stmt": {"limit": {"rate": 1}}}}, ACCEPT], policy="drop"), True),
+        (ruleset([SSH, ACCEPT], [{"xt": {"type": "match", "name": "comment"}}, COUNTER, DROP]), True),
         (ruleset([{"jump": {"target": "log"}}], log=[[{"log": {}}]]), False),
         (ruleset([SSH, DROP]), None),
         (ruleset([SSH, {"jump": {"target": "end"}}], end=[[DROP]]), None),
@@ -118,3 +120,30 @@ def test_what_cannot_be_asked_is_no_answer(
 ) -> None:
     host = make_host(files, outputs={NFT: output})
     assert collect.collect(host, ["firewall"])["firewall"].status == status
+
+
+CLOSED = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+EMPTY = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
+
+
+def test_without_nft_the_rules_that_iptables_keeps_in_nftables_are_seen(make_host: Callable[..., Host]) -> None:
+    programs = dict.fromkeys(
+        ("/usr/sbin/iptables-save", "/usr/sbin/iptables-nft-save", "/usr/sbin/iptables-legacy-save"), ""
+    )
+    outputs = {("/usr/sbin/iptables-nft-save",): CLOSED, ("/usr/sbin/iptables-legacy-save",): EMPTY}
+    found = firewall(make_host(programs, outputs=outputs))
+    assert (found.backend, found.filtering) == ("iptables", True)
+    in_use = programs | {"/proc/net/ip_tables_names": "filter\n"}
+    turned = {("/usr/sbin/iptables-nft-save",): EMPTY, ("/usr/sbin/iptables-legacy-save",): CLOSED}
+    assert firewall(make_host(in_use, outputs=turned)).filtering is True
+    without = {"/proc/modules": "ip_tables 1 0 - Live 0x0\n"}
+    assert firewall(make_host(programs | without)).backend == "none"
+
+
+def test_rules_that_no_program_shows_are_not_taken_for_none(make_host: Callable[..., Host]) -> None:
+    programs = dict.fromkeys(("/usr/sbin/nft", "/usr/sbin/iptables-save", "/usr/sbin/xtables-nft-multi"), "")
+    host = make_host(
+        programs | {"/proc/net/ip_tables_names": "filter\n"},
+        outputs={NFT: '{"nftables": []}', ("/usr/sbin/iptables-save",): EMPTY},
+    )
+    assert collect.collect(host, ["firewall"])["firewall"].status == "unsupported"

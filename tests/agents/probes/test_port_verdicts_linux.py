@@ -12,6 +12,7 @@ import pytest
 from msgspec import UNSET
 
 from secmon_agent.host import Host
+from secmon_agent.probes.firewall_linux import firewall
 from secmon_agent.probes.ports_linux import ports_linux
 
 RULES: Final = Path(__file__).parent / "rulesets"
@@ -109,6 +110,12 @@ def test_what_only_this_machine_reaches_has_no_verdict(of: Callable[..., list[ob
     assert of("ufw", ("tcp", "0100007F", 3306)) == [None]
 
 
+@pytest.mark.parametrize("manager", ["ufw", "firewalld", "firewalld-forward"])
+def test_what_a_manager_made_filters(make_host: MakeHost, manager: str) -> None:
+    found = firewall(make_host({"/usr/sbin/nft": ""} | IP6, outputs={NFT: (RULES / f"{manager}.json").read_text()}))
+    assert (found.backend, found.filtering) == ("nftables", True)
+
+
 def nft(*items: dict[str, object]) -> str:
     table: dict[str, object] = {"table": {"family": "inet", "name": "t"}}
     return json.dumps({"nftables": [table, *items]})
@@ -176,6 +183,12 @@ def test_without_the_right_to_see_the_rules_there_is_no_verdict(make_host: MakeH
     assert verdicts(make_host(files, outputs={NFT: nft(base())}, privileged=False)) == [None]
     assert verdicts(make_host(files)) == [None]
     assert verdicts(make_host(files, outputs={NFT: "nonsense"})) == [None]
+
+
+def test_ports_are_told_though_the_interfaces_are_hidden(make_host: MakeHost) -> None:
+    files = {"/usr/sbin/nft": ""} | waiting(("tcp", EVERYWHERE4, 22))
+    hidden = make_host(files, outputs={NFT: nft(base())}, denied=["/sys/class/net"], folders=["/sys/class/net/eth0"])
+    assert verdicts(hidden) == [None]
 
 
 OLD: Final = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"

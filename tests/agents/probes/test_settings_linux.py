@@ -366,6 +366,16 @@ def test_a_unit_made_for_a_person_is_told_by_uid(make_host: Make) -> None:
     assert {it.name for it in found} == {"syncthing@uid:1001.service", "syncthing@root.service"}
 
 
+def test_an_instance_with_a_dot_in_its_name_is_told_too(make_host: Make) -> None:
+    files = {
+        "/usr/lib/systemd/system/openvpn@.service": "[Service]\nExecStart=/x\n[Install]\nWantedBy=x.target\n",
+        "/etc/systemd/system/x.target.wants/openvpn@town.office.service": "",
+    }
+    found = services(make_host(files)).services
+    assert not isinstance(found, type(UNSET))
+    assert [(it.name, it.start) for it in found] == [("openvpn@town.office.service", "auto")]
+
+
 @pytest.mark.parametrize(("value", "expected"), [(1, True), (0, False)])
 def test_it_reads_the_secure_boot_variable(value: int, expected: bool, make_host: Make) -> None:
     name = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"

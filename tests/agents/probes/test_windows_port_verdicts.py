@@ -241,6 +241,13 @@ def test_a_server_need_not_know_of_other_firewalls() -> None:
     assert told(machine(answer=FirewallAnswer(profiles=ON), extra=server), PROGRAM) == ["blocked"]
 
 
+def test_ports_are_told_though_a_service_hides_its_settings() -> None:
+    host = machine()
+    rules: Registry = {LOCAL + r"\FirewallRules": {"1": "v2.31|" + allow("Protocol=6|LPort=3389|Svc=TermService")}}
+    host.registry = RecordedRegistry({**MACHINE, **rules, SERVICES + r"\TermService": None})
+    assert told(host, SERVICE) == [None]
+
+
 def test_ports_are_told_though_the_rules_cannot_be_read() -> None:
     host = machine()
     host.registry = RecordedRegistry({LOCAL + r"\FirewallRules": None})
