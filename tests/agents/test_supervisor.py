@@ -185,7 +185,7 @@ def test_it_leaves_no_turn_on_windows_when_it_is_killed(tmp_path: Path) -> None:
 def test_it_sleeps_as_long_as_it_is_told(seconds: float) -> None:
     before = supervisor.now_s()
     assert supervisor.sleep(seconds) is False
-    assert seconds <= supervisor.now_s() - before < seconds + 1
+    assert seconds - 0.001 <= supervisor.now_s() - before < seconds + 1  # clocks of Windows count milliseconds
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a clock of Linux")
