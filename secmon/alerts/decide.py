@@ -42,7 +42,7 @@ def decide(transitions: Sequence[Transition], rules: Sequence[AlertRule], past: 
             assigned[rule.id].append(transition)
     drafts: list[Draft] = []
     for rule in rules:
-        sifted = _sift(assigned[rule.id], past)
+        sifted = _sift(rule, assigned[rule.id], past)
         silent |= sifted.silent
         suppressed |= sifted.suppressed
         for kind, news in sifted.news.items():
@@ -50,13 +50,13 @@ def decide(transitions: Sequence[Transition], rules: Sequence[AlertRule], past: 
     return Decision(drafts=tuple(drafts), silent=frozenset(silent), suppressed=frozenset(suppressed))
 
 
-def _sift(transitions: Iterable[Transition], past: Past) -> _Sifted:
+def _sift(rule: AlertRule, transitions: Iterable[Transition], past: Past) -> _Sifted:
     sifted = _Sifted(news=defaultdict(list), silent=set(), suppressed=set())
     places: dict[Place, list[Transition]] = defaultdict(list)
     for transition in transitions:
         if transition.cause == "baseline":
             sifted.news["new_machines"].append(transition)
-        elif transition.event in OPENINGS and transition.finding_id in past.covered:
+        elif transition.event in OPENINGS and _is_past(rule, transition, past):
             sifted.silent.add(transition.transition_id)
         elif transition.cause == "rules":
             sifted.news["rules"].append(transition)
@@ -68,6 +68,11 @@ def _sift(transitions: Iterable[Transition], past: Past) -> _Sifted:
         else:
             _sift_place(sifted, happened, past)
     return sifted
+
+
+def _is_past(rule: AlertRule, opened: Transition, past: Past) -> bool:
+    """Somebody bears with it meanwhile, or it is over; a rule about resolutions, too, sees that for itself."""
+    return opened.finding_id in past.covered or ("resolved" not in rule.events and opened.finding_id in past.resolved)
 
 
 def _sift_flapping(sifted: _Sifted, happened: Sequence[Transition], *, told: bool) -> None:

@@ -105,6 +105,8 @@ class Past(Struct, frozen=True, kw_only=True):
     """Mails within the last hour by rule and kind."""
     covered: frozenset[uuid.UUID] = frozenset()
     """Findings that are excepted or disputed now: nobody is alarmed about them."""
+    resolved: frozenset[uuid.UUID] = frozenset()
+    """Findings among those at hand that are resolved by now: their opening may have waited for the morning."""
     office_hours: bool = True
     """It is a working day, and MORNING is over."""
     rejudging: bool = False

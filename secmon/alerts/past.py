@@ -62,6 +62,7 @@ def read_past(
         flapping_told=_flapping_told(connection, hosts, now),
         mails=_mails(connection, now),
         covered=_covered(connection, {each.host_id for each in waiting if each.host_id is not None}),
+        resolved=_resolved(connection, {each.finding_id for each in waiting if each.event in OPENINGS}),
         office_hours=_office_hours(now, config),
         rejudging=_rejudging(connection, waiting, ruleset, now),
     )
@@ -123,6 +124,14 @@ def _covered(connection: Connection, hosts: Collection[uuid.UUID]) -> frozenset[
     query = sa.select(findings.c.finding_id).where(findings.c.host_id.in_(hosts), is_covered())
     of_assets = sa.select(asset_findings.c.finding_id).where(is_covered(asset_findings))
     return frozenset(connection.execute(query.union_all(of_assets)).scalars())
+
+
+def _resolved(connection: Connection, opened: Collection[uuid.UUID | None]) -> frozenset[uuid.UUID]:
+    over = [
+        sa.select(table.c.finding_id).where(table.c.finding_id.in_(opened), table.c.resolved_at.is_not(None))
+        for table in (findings, asset_findings)
+    ]
+    return frozenset(connection.execute(sa.union_all(*over)).scalars())
 
 
 def _office_hours(now: datetime, config: Config) -> bool:

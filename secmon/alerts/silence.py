@@ -28,14 +28,14 @@ def waiting(connection: Connection, host_id: uuid.UUID | None, zone: str | None)
     if host_id is not None:
         query = query.where(transitions.c.host_id == host_id)
     if zone is not None:
-        query = query.where(
-            sa.exists().where(
-                host_attributes.c.host_id == transitions.c.host_id,
-                host_attributes.c.name == "zone",
-                host_attributes.c.value == zone,
-                host_attributes.c.valid_to.is_(None),
-            )
+        of_machine = sa.exists().where(
+            host_attributes.c.host_id == transitions.c.host_id,
+            host_attributes.c.name == "zone",
+            host_attributes.c.value == zone,
+            host_attributes.c.valid_to.is_(None),
         )
+        of_asset = sa.and_(transitions.c.host_id.is_(None), transitions.c.zone == zone)
+        query = query.where(sa.or_(of_machine, of_asset))
     return list(connection.execute(query.order_by(transitions.c.transition_id)).scalars())
 
 

@@ -90,7 +90,7 @@ def host_set(options: Namespace, config: Config) -> int:
         if options.asset_number:
             enter_by_hand(connection, host, options.asset_number, now)
         _judge_anew(connection, rules, config, host.host_id, now)
-        settle_gaps(connection, now, config.ledger.grace_days, "attributes")
+        _settle(connection, config, now)
         detail = {**given, **({"asset_number": options.asset_number} if options.asset_number else {})}
         audit.write(connection, at=now, actor=actor(), action="host.set", subject=options.host, detail=detail)
     say(f"{options.host}: {', '.join(f'{name}={value}' for name, value in detail.items())}")
@@ -110,6 +110,7 @@ def host_replace(options: Namespace, config: Config) -> int:
         act = _act()
         host_id = life.replace(connection, options.old, options.new, act)
         _judge_anew(connection, rules, config, host_id, act.now)
+        _settle(connection, config, act.now)
     say(f"{options.new} stands where {options.old} stood; {options.old} is retired")
     return 0
 
@@ -120,13 +121,16 @@ def host_merge(options: Namespace, config: Config) -> int:
         act = _act()
         host_id = life.merge(connection, options.host, options.double, act)
         _judge_anew(connection, rules, config, host_id, act.now)
+        _settle(connection, config, act.now)
     say(f"{options.double} was {options.host}, which goes on; {options.double} is retired")
     return 0
 
 
 def host_store(options: Namespace, config: Config) -> int:
     with opened(config) as database, database.write() as connection:
-        (life.take_out if options.back else life.store)(connection, options.host, _act())
+        act = _act()
+        (life.take_out if options.back else life.store)(connection, options.host, act)
+        _settle(connection, config, act.now)
     say(f"{options.host} is {'in use again' if options.back else 'stored'}")
     return 0
 
@@ -134,10 +138,17 @@ def host_store(options: Namespace, config: Config) -> int:
 def host_retire(options: Namespace, config: Config) -> int:
     check_text("--reason", options.reason, 255)
     with opened(config) as database, database.write() as connection:
-        life.retire(connection, options.host, _act(), reason=options.reason)
+        act = _act()
+        life.retire(connection, options.host, act, reason=options.reason)
+        _settle(connection, config, act.now)
     say(f"{options.host} is retired")
     note("its history stays; should it come back, it enrolls anew")
     return 0
+
+
+def _settle(connection: Connection, config: Config, now: datetime) -> None:
+    """Which machine of the ledger is missed may have changed."""
+    settle_gaps(connection, now, config.ledger.grace_days, "attributes")
 
 
 def _act() -> Act:

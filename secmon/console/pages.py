@@ -131,7 +131,7 @@ def exceptions(request: HttpRequest, console: Given) -> Response[bytes]:
     return html(
         page(
             console, language_of(request, console.config), "exceptions.html",
-            checks={**console.rules.current.checks, **GAPS},
+            checks={**console.rules.current.checks, **GAPS}, gaps=GAPS,
             exceptions=[each for each in entries if each.is_to_come(now) and each.record.kind == "exception"],
             disputes=[each for each in entries if each.is_to_come(now) and each.record.kind == "dispute"],
             over=[each for each in entries if not each.is_to_come(now)],

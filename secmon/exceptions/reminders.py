@@ -13,6 +13,7 @@ from secmon.config import Config
 from secmon.evaluate.model import Language, Text
 from secmon.exceptions.model import Kind, Record, Scope
 from secmon.japanese import local_date
+from secmon.ledger.gaps import GAPS
 from secmon.notify.queue import Letter
 from secmon.notify.text import fold, one_line
 
@@ -84,6 +85,8 @@ def machines_of(scope: Scope, names: Mapping[uuid.UUID, str], config: Config, la
     host = names.get(scope.host_id, "?") if scope.host_id else None
     parts = [part for part in (host, zone.name if zone else scope.zone, scope.department, role) if part]
     everywhere = "すべての端末" if language == "ja" else "all machines"
+    if scope.check in GAPS and scope.item:
+        everywhere = f"台帳番号 {scope.item}" if language == "ja" else f"asset number {scope.item}"
     return ("・" if language == "ja" else ", ").join(parts) or everywhere
 
 

@@ -107,12 +107,15 @@ def dispute_rows(report: MonthlyReport, titles: Mapping[str, str], zones: Mappin
 
 
 def _what(line: ExceptionLine, titles: Mapping[str, str], zones: Mapping[str, str], speaker: Speaker) -> list[str]:
+    gap = GAPS.get(line.check)
+    title = speaker.of(gap.title) if gap else titles.get(line.check, line.check)
     item = f" [{one_line(line.item, 80)}]" if line.item else ""
     role = speaker.say(f"用途 {line.role}", f"role {line.role}") if line.role else ""
     named = (line.host, zones.get(line.zone, line.zone), line.department, role)
     parts = [one_line(part) for part in named if part]
-    place = speaker.say("・", ", ").join(parts) or speaker.say("すべての端末", "all machines")
+    everywhere = speaker.say("すべての端末", "all machines")
+    if gap and line.item:
+        everywhere = speaker.say(f"台帳番号 {line.item}", f"asset number {line.item}")
+    place = speaker.say("・", ", ").join(parts) or one_line(everywhere)
     affected = speaker.say(f"（該当 {line.machines}台）", f" ({speaker.machines(line.machines)} now)")
-    gap = GAPS.get(line.check)
-    title = speaker.of(gap.title) if gap else titles.get(line.check, line.check)
     return [line.number, title + item, place + affected, why(line, speaker)]

@@ -55,6 +55,8 @@ def test_it_shows_both_sides_with_due_date_owner_and_exception(browser: Browser)
     assert '<a href="/hosts/stranger">stranger</a>' in page
     assert 'href="/checks/zone.in-ledger"' in page
     assert "最後に取り込んだ台帳にない資産 2" in text
-    assert 'href="/ledger">台帳にある機器からの報告' in browser.page("/exceptions")
+    exceptions = browser.page("/exceptions")
+    assert 'href="/ledger">台帳にある機器からの報告' in exceptions
+    assert "台帳番号 A-2" in plain(exceptions)
     browser.get("/?lang=en")
     assert "In the ledger, never reported" in browser.page("/ledger")

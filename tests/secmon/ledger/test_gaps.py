@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from secmon.alerts.dispatch import dispatch
 from secmon.alerts.rules import load_alert_rules
+from secmon.alerts.silence import silence, waiting
 from secmon.config import Ledger
 from secmon.evaluate.frameworks import load_frameworks
 from secmon.exceptions.model import Scope
@@ -203,6 +204,16 @@ def test_the_beginning_takes_it_as_known(town: Town) -> None:
         assert connection.execute(sa.select(asset_findings.c.baseline_at)).scalar_one() == LATE
 
 
+def test_the_beginning_of_a_zone_silences_what_is_missed_there(town: Town) -> None:
+    town.lists("A-1")
+    town.settle()
+    with town.office.database.write() as connection:
+        assert waiting(connection, None, "mynumber") == []
+        silence(connection, waiting(connection, None, "lgwan"), LATE)
+
+    assert town.mail(LATE) == []
+
+
 def test_an_exception_covers_it_until_its_last_day(town: Town) -> None:
     town.lists("A-1", "A-2")
     town.settle()
@@ -303,6 +314,27 @@ def test_it_tells_forty_of_both_kinds_in_one_mail_on_the_morning_of_a_working_da
     assert town.mail(tuesday + DAY) == []
 
 
+def test_it_tells_in_the_morning_only_what_is_still_so(town: Town) -> None:
+    office = town.office
+    town.lists("A-1", "A-2")
+    saturday, monday = datetime(2026, 11, 28, 1, tzinfo=UTC), datetime(2026, 11, 30, 0, tzinfo=UTC)
+    town.settle(saturday)
+    office.report(host := office.add_host("stranger", at=saturday), linux(), saturday)
+    office.report(office.add_host("pc-2", asset_number="A-2", at=saturday), linux(), saturday)
+    judge_by_ledger(office.database, office.rules, office.config, saturday)
+    assert town.mail(saturday) == []
+    with office.database.write() as connection:
+        link_asset(connection, host, "A-1", saturday)
+    judge_by_ledger(office.database, office.rules, office.config, saturday)
+    assert town.mail(saturday + timedelta(minutes=5)) == []
+    assert list(town.open()) == ["A-1"], "the next settling finds that a machine stands for it"
+
+    (mail,) = town.mail(monday)
+    assert "PC-A-1" in mail
+    assert "PC-A-2" not in mail
+    assert "stranger" not in mail
+
+
 # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -324,6 +356,7 @@ def test_the_differences_name_what_stands_on_each_side(town: Town) -> None:
 
 def test_the_metrics_count_it_where_the_ledger_says_that_it_is(town: Town) -> None:
     town.lists("A-1", "A-2")
+    town.lists("A-3", later=LATE + 99 * DAY)
     town.settle()
     enter(town.office, Scope(check=NEVER_REPORTED.id, item="A-2"), LATE)
     seen = page(town.office, LATE + 31 * DAY)

@@ -337,6 +337,7 @@ def test_it_links_a_machine_by_hand_to_a_row_that_is_free_and_takes_over_what_it
     status, _, said = desk.run("host", "set", "pc-b", "--asset-number", "A-2")
     assert (status, "A-2 is pc-a already" in said) == (1, True)
 
+    assert desk.run("host", "store", "pc-a")[0] == 0
     desk.run("host", "retire", "pc-a")
     assert desk.run("host", "set", "pc-a", "--asset-number", "A-2")[0] == 1, "it is history"
     assert desk.run("host", "set", "pc-b", "--asset-number", "A-2")[0] == 0
