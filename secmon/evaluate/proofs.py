@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -47,6 +48,12 @@ def _unproven(check: Check, examples: Sequence[Example], lifecycle: Lifecycle) -
     for path in sorted(check.paths - missed):
         reason = f"examples: none becomes unknown without {path}; add one that {path} decides"
         yield Mistake(file=check.file, line=1, reason=reason)
+
+
+def missed(check: Check, machine: Machine, now: datetime, lifecycle: Lifecycle) -> frozenset[str]:
+    """What the check reads and cannot answer without, for a machine that it has an answer for."""
+    statuses = {what: judge(check, less, now, lifecycle).status for what, less in poorer(machine)}
+    return frozenset(what for what, status in statuses.items() if status == "unknown") & check.paths
 
 
 def poorer(machine: Machine) -> Iterator[tuple[str, Machine]]:

@@ -15,12 +15,14 @@ from typing import Final
 import yaml
 from msgspec import Struct
 
+from secmon.evaluate.check import Check
 from secmon.evaluate.checkfile import CheckFile, read_check
 from secmon.evaluate.command import wrong_examples
 from secmon.evaluate.examples import DEFAULT_NOW
 from secmon.evaluate.judge import judge
 from secmon.evaluate.lifecycle import Lifecycle
 from secmon.evaluate.model import Machine, SectionState, Severity
+from secmon.evaluate.proofs import missed
 from secmon.evaluate.ruleset import RuleSet
 from secmon.sca.policy import MAX_RULES, Policy, RuleError, SourceCheck, SourceRule, read_rule
 from secmon.sca.targets import Facts, Target
@@ -28,6 +30,8 @@ from secmon.sca.translate import Translated, asks_for_presence, translate
 
 MAX_TRIALS: Final = 4000
 """Combinations of values that are tried for an example that passes and one that fails."""
+MAX_ALL_TRIALS: Final = 100_000
+"""Of all checks of a policy together."""
 _TEXT_CHARS: Final = 2000
 
 
@@ -46,14 +50,36 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 def convert(policy: Policy, severity: Severity) -> tuple[list[Converted], list[Refused]]:
-    made: list[Converted] = []
+    made: dict[str, Converted] = {}
     refused: list[Refused] = []
+    trials = _Trials(MAX_ALL_TRIALS)
     for check in policy.checks:
         try:
-            made.append(_convert(policy, check, severity))
+            converted = _convert(policy, check, severity, trials)
         except _CannotError as error:
             refused.append(Refused(id=check.id, title=_line(check.title), reasons=error.reasons))
-    return made, refused
+            continue
+        if converted.name in made:
+            reasons = (f"another check of this policy is {converted.name} already",)
+            refused.append(Refused(id=check.id, title=_line(check.title), reasons=reasons))
+        else:
+            made[converted.name] = converted
+    return list(made.values()), refused
+
+
+class _Trials:
+    """Counts what is tried for a whole policy."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def of(self, machines: Iterator[Facts]) -> Iterator[Facts]:
+        """Those that may still be tried of one check."""
+        for facts in itertools.islice(machines, MAX_TRIALS):
+            self.left -= 1
+            if self.left < 0:
+                raise _CannotError(f"more than {MAX_ALL_TRIALS} machines were tried for this policy; split it")
+            yield facts
 
 
 class _CannotError(Exception):
@@ -62,7 +88,7 @@ class _CannotError(Exception):
         self.reasons = reasons
 
 
-def _convert(policy: Policy, check: SourceCheck, severity: Severity) -> Converted:
+def _convert(policy: Policy, check: SourceCheck, severity: Severity, trials: _Trials) -> Converted:
     if not 1 <= len(check.rules) <= MAX_RULES:
         raise _CannotError(f"{len(check.rules)} rules; 1 to {MAX_RULES} are taken")
     translated = _translated(policy, check)
@@ -72,7 +98,7 @@ def _convert(policy: Policy, check: SourceCheck, severity: Severity) -> Converte
     targets = {target.key: target for each in translated for target in each.targets}
     document = _document(policy, check, severity, joined.join(conditions), targets)
     numbers = sorted({number for each in translated for number in each.numbers})
-    return _with_examples(document, list(targets.values()), numbers)
+    return _with_examples(document, list(targets.values()), numbers, trials)
 
 
 def _translated(policy: Policy, check: SourceCheck) -> list[Translated]:
@@ -140,25 +166,43 @@ def _line(text: str, limit: int = _TEXT_CHARS) -> str:
 # ── examples ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _with_examples(document: dict[str, object], targets: Sequence[Target], numbers: Sequence[int]) -> Converted:
+def _with_examples(
+    document: dict[str, object], targets: Sequence[Target], numbers: Sequence[int], trials: _Trials
+) -> Converted:
     """A machine that passes and one that fails are sought among the values that the facts can have."""
     none_yet: list[Facts] = [{"facts": {}, "expect": expect} for expect in ("pass", "fail")]
     check = _read({**document, "examples": none_yet}).check
     found: dict[str, Facts] = {}
-    for facts in itertools.islice(_machines(targets, numbers), MAX_TRIALS):
+    for facts in trials.of(_machines(targets, numbers)):
         found.setdefault(judge(check, _machine(facts), DEFAULT_NOW).status, facts)
         if found.keys() >= {"pass", "fail"}:
             break
     missing = [expect for expect in ("pass", "fail") if expect not in found]
     if missing:
         raise _CannotError(f"no machine could {' or '.join(missing)}, by all that facts tell")
-    complete = {**document, "examples": [{"facts": found[expect], "expect": expect} for expect in ("pass", "fail")]}
+    examples = [(found[expect], expect) for expect in ("pass", "fail")]
+    examples += _proofs(check, [facts for facts, _ in examples], trials.of(_machines(targets, numbers)))
+    complete = {**document, "examples": [{"facts": facts, "expect": expect} for facts, expect in examples]}
     file = _read(complete)
     rules = RuleSet(version="sca", checks={check.id: file.check}, lifecycle=Lifecycle())
     mistakes = list(wrong_examples(rules, {check.id: file.examples}))
     if mistakes:
         raise _CannotError(mistakes[0].reason)
     return Converted(name=f"{check.id.replace('.', '/', 1)}.yaml", content=_written(complete))
+
+
+def _proofs(check: Check, known: Sequence[Facts], machines: Iterator[Facts]) -> Iterator[tuple[Facts, str]]:
+    """More machines, until every fact that decides is missed in one of them: `secmon rules check` asks for that."""
+    lifecycle = Lifecycle()
+    left = check.paths - frozenset().union(*(missed(check, _machine(facts), DEFAULT_NOW, lifecycle) for facts in known))
+    while left:
+        facts = next(machines, None)
+        if facts is None:
+            raise _CannotError(f"no machine shows what {', '.join(sorted(left))} decides")
+        shown = left & missed(check, _machine(facts), DEFAULT_NOW, lifecycle)
+        if shown:
+            left -= shown
+            yield facts, judge(check, _machine(facts), DEFAULT_NOW).status
 
 
 def _read(document: Mapping[str, object]) -> CheckFile:

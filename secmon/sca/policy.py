@@ -15,6 +15,8 @@ MAX_POLICY_BYTES: Final = 4 * 1024 * 1024
 MAX_CHECKS: Final = 2000
 MAX_RULES: Final = 50
 """Of one check."""
+MAX_TARGET_CHARS: Final = 2000
+"""With variables filled in: they may name each other, and grow without bound."""
 _KINDS: Final = "fdprc"
 Engine = Literal["osregex", "pcre2"]
 
@@ -87,12 +89,18 @@ def read_rule(text: str, variables: dict[str, str]) -> SourceRule:
     if match is None or match["kind"] not in _KINDS:
         raise RuleError("not a rule of the form f:, d:, p:, r: or c:")
     target, *parts = [part.strip() for part in match["rest"].split(" -> ")]
-    for name in sorted(variables, key=len, reverse=True):
-        target = target.replace(name, variables[name])
     return SourceRule(
         text=whole,
         negated=bool(match["negated"]),
         kind=match["kind"],  # type: ignore[arg-type]  # it is one of them
-        target=target,
+        target=_filled(target, variables),
         parts=tuple(parts),
     )
+
+
+def _filled(target: str, variables: dict[str, str]) -> str:
+    for name in sorted(filter(None, variables), key=len, reverse=True):
+        if len(target) + target.count(name) * (len(variables[name]) - len(name)) > MAX_TARGET_CHARS:
+            raise RuleError(f"what it looks at is longer than {MAX_TARGET_CHARS} characters")
+        target = target.replace(name, variables[name])
+    return target

@@ -33,6 +33,10 @@ STATUSES: Final[Mapping[str, Status]] = {
     "notapplicable": "not_applicable",
 }
 """`notselected` and `informational` are no answers and left out."""
+ENCODINGS: Final = ("UTF-8", "UTF-16", "ISO-8859-1", "US-ASCII")
+"""Those that the parser itself knows."""
+FIRST_YEAR: Final = 2000
+"""XCCDF is younger; a time before it is no time of a run."""
 _NO_ANSWERS: Final = ("notselected", "informational")
 _WORST_FIRST: Final[tuple[Status, ...]] = ("fail", "unknown", "pass", "not_applicable")
 """Of a rule that was looked at several times, once for each place: one of them fails, the rule fails."""
@@ -64,6 +68,7 @@ def read_report(data: bytes, tz: tzinfo = UTC) -> ScannerReport:
     reader = _Reader(tz)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
+    parser.XmlDeclHandler = reader.declaration
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
@@ -91,6 +96,11 @@ class _Reader:
         self.rules: list[str] = []
         self.rule_result: Mapping[str, str] = {}
         self.fact = ""
+
+    def declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        """Any other would be decoded by whatever codec Python has under that name."""
+        if encoding is not None and encoding.upper() not in ENCODINGS:
+            raise XccdfError(f"the encoding {encoding[:40]!r} is not read; {', '.join(ENCODINGS)} are")
 
     def doctype(self, *_: object) -> None:
         raise XccdfError("a document type is not allowed")
@@ -174,7 +184,7 @@ class _Reader:
     def report(self) -> ScannerReport:
         if not self.reports:
             raise XccdfError("no XCCDF test result in this file")
-        if self.ended_at is None:
+        if self.ended_at is None or self.ended_at.year < FIRST_YEAR:
             raise XccdfError("the result does not say when the run ended")
         if not self.results:
             raise XccdfError("no rule has a result; a run that looked at nothing ends nothing")

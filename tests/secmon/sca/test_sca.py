@@ -3,6 +3,7 @@ policies here are our own; none is taken from anybody."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from secmon.errors import UsageError
 from secmon.evaluate.examples import DEFAULT_NOW
 from secmon.evaluate.judge import judge
 from secmon.evaluate.model import Machine, SectionState
-from secmon.evaluate.ruleset import load_rules
+from secmon.evaluate.proofs import unproven
+from secmon.evaluate.ruleset import load_examples, load_rules
 from secmon.sca.convert import convert
 from secmon.sca.pattern import MAX_REPEATS, safe_regex
 from secmon.sca.policy import MAX_RULES, Engine, Policy, RuleError, read_policy
@@ -242,8 +244,65 @@ def test_it_answers_whatever_expression_comes_and_soon(regex: str, engine: Engin
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.text(max_size=80))
+@given(st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs")), max_size=80))
 def test_it_answers_whatever_rule_comes(rule: str) -> None:
+    """Control characters are refused with the whole policy."""
     made, refused = convert(policy("f:/etc/ssh/sshd_config -> " + rule), "medium")
 
     assert len(made) + len(refused) == 1
+
+
+SSHD = r"f:/etc/ssh/sshd_config -> r:^PermitRootLogin\s+no"
+
+
+def test_it_takes_no_variables_that_grow_without_bound() -> None:
+    """Each names the next shorter one a hundred times."""
+    names = ["$" + "a" * length for length in range(8, 0, -1)]
+    variables = {name: inner * 100 for name, inner in itertools.pairwise([*names, "x"])}
+
+    assert "longer than 2000 characters" in reasons("f:$aaaaaaaa -> x", variables=variables)
+    assert "no fact holds" in reasons("f:/etc/other -> x", variables={"": "x" * 1900})
+
+
+def test_it_writes_no_check_over_another_of_the_same_policy() -> None:
+    """Ids that differ in what a file name cannot hold."""
+    checks = [{"id": id_, "title": "T", "rules": [SSHD]} for id_ in ("a b", "a-b", "A/B", "c")]
+    document = {"policy": {"id": "own"}, "checks": checks}
+
+    made, refused = convert(read_policy(yaml.safe_dump(document).encode()), "low")
+
+    assert [each.name for each in made] == ["access/sca-own-a-b.yaml", "access/sca-own-c.yaml"]
+    assert [each.id for each in refused] == ["a-b", "A/B"]
+    assert refused[0].reasons == ("another check of this policy is access/sca-own-a-b.yaml already",)
+
+
+def test_it_ends_in_time_whatever_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks that no machine can pass are tried for long, one by one; a policy of thousands of them is not."""
+    monkeypatch.setattr("secmon.sca.convert.MAX_ALL_TRIALS", 5000)
+    numbers = ("PASS_MAX_DAYS", "/etc/login.defs"), ("minlen =", "/etc/security/pwquality.conf")
+    rules = [rf"f:{file} -> n:{line}\s*(\d+) compare {sign} 5" for line, file in numbers for sign in (">", "<")]
+    checks = [{"id": number, "title": "T", "rules": list(rules)} for number in range(300)]
+    document = {"policy": {"id": "own", "regex_type": "pcre2"}, "checks": checks}
+    began = time.process_time()
+
+    made, refused = convert(read_policy(yaml.safe_dump(document).encode()), "low")
+
+    assert (made, len(refused)) == ([], 300)
+    assert refused[0].reasons == ("no machine could pass, by all that facts tell",)
+    assert refused[-1].reasons == ("more than 5000 machines were tried for this policy; split it",)
+    assert time.process_time() - began < 60
+
+
+def test_what_it_writes_proves_that_it_is_unknown_without_what_it_reads(tmp_path: Path) -> None:
+    rules = [SSHD, r"f:/etc/ssh/sshd_config -> r:^X11Forwarding\s+no", "c:dpkg -s telnet -> r:not installed"]
+    checks = [
+        {"id": condition, "title": "T", "condition": condition, "rules": list(rules)}
+        for condition in ("all", "any", "none")
+    ]
+    made, refused = convert(read_policy(yaml.safe_dump({"policy": {"id": "own"}, "checks": checks}).encode()), "low")
+    for each in made:
+        (tmp_path / "checks" / each.name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "checks" / each.name).write_bytes(each.content)
+
+    assert (len(made), refused) == (3, [])
+    assert [str(mistake) for mistake in unproven(*load_examples(tmp_path))] == []

@@ -79,6 +79,20 @@ def test_it_refuses_what_it_may_not_read(data: bytes, said: str) -> None:
         read_report(data)
 
 
+@pytest.mark.parametrize(
+    "encoding",
+    ["shift_jis", "cp932", "euc_jp", "iso-2022-jp", "utf-7", "idna", "punycode", "base64", "nonsense"],
+)
+def test_it_reads_no_encoding_that_the_parser_does_not_know(encoding: str) -> None:
+    with pytest.raises(XccdfError, match=f"the encoding '{encoding}' is not read; UTF-8, UTF-16"):
+        read_report(arf(("r1", "fail")).replace(b"UTF-8", encoding.encode(), 1))
+
+
+def test_it_takes_no_end_before_there_were_scanners() -> None:
+    with pytest.raises(XccdfError, match="does not say when the run ended"):
+        read_report(arf(end="0001-01-01T00:00:00+14:00"))
+
+
 def test_it_bounds_results_and_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xccdf, "MAX_RULES", 2)
     long = arf(("r1", "pass")).replace(b"Keep", b"K" * 100_000)
