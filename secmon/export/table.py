@@ -1,20 +1,18 @@
-"""Results for a spreadsheet: UTF-8 with a byte order mark, no cell that could be a formula, a line per item."""
+"""Results for a spreadsheet, a line per item."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from secmon import spreadsheet
 from secmon.evaluate.model import Language, Text
 from secmon.evidence import evidence_line
 from secmon.exceptions.borne import Borne
 from secmon.export.model import Answer, Export
 from secmon.inspect import SEVERITY_WORDS
 from secmon.reasons import sentence
-from secmon.reports.csv import harmless
 from secmon.whatif.tell import STATUS
 
 COLUMNS = (
@@ -40,12 +38,7 @@ COLUMNS = (
 
 
 def as_csv(export: Export, language: Language, zone: ZoneInfo) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([column.of(language) for column in COLUMNS])
-    for row in _rows(export, language, zone):
-        writer.writerow([harmless(cell) for cell in row])
-    return text.getvalue().encode("utf-8-sig")
+    return spreadsheet.as_csv([[column.of(language) for column in COLUMNS], *_rows(export, language, zone)])
 
 
 def _rows(export: Export, language: Language, zone: ZoneInfo) -> Iterator[list[str]]:

@@ -1,9 +1,7 @@
-"""The problems of a month as CSV for a spreadsheet: UTF-8 with a byte order mark, no cell that could be a formula."""
+"""The problems of a month as CSV for a spreadsheet."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 
 from secmon.evaluate.model import Language, Text
@@ -15,6 +13,7 @@ from secmon.reports.exceptions import last_moment, why
 from secmon.reports.model import MachineLine, MonthlyReport
 from secmon.reports.speaker import Speaker
 from secmon.reports.words import SEVERITY, STATUS, WORDS
+from secmon.spreadsheet import as_csv
 
 _COLUMNS = (
     Text(ja="対象月", en="Month"),
@@ -33,25 +32,13 @@ _COLUMNS = (
     Text(ja="期限", en="Due"),
     Text(ja="関連する条項", en="Clauses"),
 )
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")
 
 
 def render_csv(archived: Archived, language: Language) -> bytes:
     """A line per failing item, per exception and dispute, per machine with undetermined checks or without a report."""
     report = archived.report
     speaker = Speaker(language, report.office.time_zone)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([speaker.of(column) for column in _COLUMNS])
-    for row in _rows(report, speaker):
-        writer.writerow([harmless(cell) for cell in row])
-    return text.getvalue().encode("utf-8-sig")
-
-
-def harmless(cell: str) -> str:
-    """A spreadsheet takes `=…` for a formula; an apostrophe in front makes it text."""
-    flat = " ".join(cell.splitlines())
-    return f"'{flat}" if flat.lstrip().startswith(_FORMULA) else flat
+    return as_csv([[speaker.of(column) for column in _COLUMNS], *_rows(report, speaker)])
 
 
 def _rows(report: MonthlyReport, speaker: Speaker) -> Iterator[list[str]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,21 +18,6 @@ from secmon.rejudging import repair
 from secmon.store.schema import deliveries, dispatches, transitions
 from secmon_agent import wire
 from tests.secmon.alerts.desk import BAD, GOOD, Desk, body, listening
-from tests.support.office import Office
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Of an office on SQLite."""
-    office = Office(tmp_path)
-    yield Desk(office)
-    office.database.close()
-
-
-@pytest.fixture
-def either_desk(office: Office) -> Desk:
-    """Of an office on SQLite and on PostgreSQL in turn: for what the database has a say in."""
-    return Desk(office)
 
 
 def test_it_tells_of_a_serious_problem_and_of_its_end(either_desk: Desk) -> None:

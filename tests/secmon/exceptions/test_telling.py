@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,21 +14,9 @@ from secmon.schedule import JOBS, Schedule
 from secmon.store.schema import deliveries
 from tests.secmon.alerts.desk import GOOD, Desk, body, listening, parse
 from tests.secmon.exceptions.registry import TELNET, enter, pass_midnight, take_back
-from tests.support.office import START, Office
+from tests.support.office import START
 
 MARCH, APRIL = datetime(2027, 3, 1, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    office = Office(tmp_path)
-    yield Desk(office)
-    office.database.close()
-
-
-@pytest.fixture
-def either_desk(office: Office) -> Desk:
-    return Desk(office)
 
 
 def test_it_alarms_nobody_about_what_is_excepted(desk: Desk) -> None:
