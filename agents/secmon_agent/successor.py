@@ -24,8 +24,8 @@ from secmon_agent.http1 import Connection, HttpError
 from secmon_agent.identity import Identity
 
 PATH: Final = "/v1/ca/next"
-PROOF_FILE: Final = "successor.pem"
-"""There while a proof is checked."""
+PROOF_FILE: Final = "successor" + durable.TEMPORARY
+"""There while a proof is checked; what is left of it goes with what is left of other writes."""
 
 
 class Successor(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from secmon.app import Collector, now_utc
 from secmon.ingest.rotation import PAUSE, ask
-from secmon.store.schema import agent_keys, contacts, section_versions, streams
+from secmon.store.schema import agent_keys, contacts, hosts, section_versions, streams
 from secmon_agent import identity, keys, wire
 from secmon_agent.invitation import Invitation
 from tests.support.running import BareAgent, running
@@ -55,6 +55,16 @@ def secmon_agent(folder: Path, *arguments: str, said: str = "") -> subprocess.Co
     return subprocess.run(command, input=said, capture_output=True, text=True, check=False, timeout=240)
 
 
+def secmon(collector: Collector, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "secmon.cli", *arguments, "--data-dir", str(collector.config.folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+
+
+def host_of(collector: Collector) -> str:
+    with collector.database.read() as connection:
+        return str(connection.execute(sa.select(hosts.c.name)).scalar_one())
+
+
 def dying(folder: Path, moment: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.integration.dying_agent", str(folder), str(moment)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
@@ -63,8 +73,8 @@ def dying(folder: Path, moment: int) -> subprocess.CompletedProcess[str]:
 def request(collector: Collector) -> None:
     """An hour after the last change: somebody asks for another one."""
     CLOCK.ahead += PAUSE + timedelta(minutes=1)
+    host = host_of(collector)
     with collector.database.write() as connection:
-        (host,) = connection.execute(sa.text("SELECT name FROM hosts")).scalars()
         ask(connection, host, actor="test", now=CLOCK())
 
 
@@ -84,7 +94,8 @@ def known(collector: Collector) -> set[str]:
 def test_the_agent_changes_its_key_when_somebody_asks(collector: Collector, folder: Path) -> None:
     first = present(folder)
     assert secmon_agent(folder, "once").stdout == "1 delivered\n"
-    request(collector)
+    asked = secmon(collector, "agent", "rotate", host_of(collector))
+    assert (asked.returncode, f"until then: {first} (since " in asked.stdout) == (0, True)
 
     assert secmon_agent(folder, "once").stdout == "1 delivered, 1 key changed\n"
 
@@ -93,6 +104,9 @@ def test_the_agent_changes_its_key_when_somebody_asks(collector: Collector, fold
     assert secmon_agent(folder, "once").stdout == "1 delivered\n"
     assert known(collector) == {second}
     assert f"key: {second}" in secmon_agent(folder, "status").stdout
+    assert secmon(collector, "agent", "rotate", second).returncode == 0
+    nobody = secmon(collector, "agent", "rotate", first)
+    assert (nobody.returncode, "no agent speaks" in nobody.stderr) == (1, True)
 
 
 def test_killed_at_any_step_it_ends_with_a_key_that_the_collector_knows(collector: Collector, folder: Path) -> None:
