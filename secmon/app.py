@@ -39,7 +39,7 @@ from secmon.metrics.runtime import Runtime
 from secmon.notify.channels import channels
 from secmon.notify.outbox import send_due
 from secmon.rejudging import repair
-from secmon.rulebook import open_rulebook
+from secmon.rulebook import open_rulebook, strange_zones
 from secmon.schedule import Schedule
 from secmon.serving import HttpListener, bind, quiet_uvicorn
 from secmon.standing import own_addresses, stand_in_one_zone
@@ -261,6 +261,8 @@ class Collector:
 
     def _take_rules(self, now: datetime, before: RuleSet | None = None) -> None:
         judging.note_ruleset(self.database, self.rulebook.current, now)
+        for zone in strange_zones(self.rulebook.current, self.config):
+            log.warning("the office's own rules name the zone %r, which the settings do not have", zone)
         repair(
             self.database,
             self.rulebook.current,

@@ -141,7 +141,7 @@ def _add_judging(commands_: _Commands, shared: argparse.ArgumentParser) -> None:
     inspect.set_defaults(handler="judging.inspect")
     rules = commands_.add_parser("rules", help="rules").add_subparsers(required=True, metavar="ACTION")
     check = rules.add_parser("check", parents=[shared], help="validate a rules folder")
-    check.add_argument("folder", nargs="?", metavar="DIR", help="default: the rules in force")
+    check.add_argument("folder", nargs="?", metavar="DIR", help="also the office's own (default: the rules in force)")
     check.set_defaults(handler="judging.rules_check")
     _add_whatif(rules, shared)
     grammar.add_frameworks(commands_, shared)

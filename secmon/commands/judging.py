@@ -11,6 +11,7 @@ from secmon.evaluate.command import check_rules
 from secmon.evaluate.folders import Folders
 from secmon.inspect import run_inspect
 from secmon.rulebook import rules_folders
+from secmon.whatif.trial import is_site
 
 
 def inspect(options: Namespace, config: Config) -> int:
@@ -23,5 +24,9 @@ def inspect(options: Namespace, config: Config) -> int:
 
 
 def rules_check(options: Namespace, config: Config) -> int:
-    folders = Folders(Path(options.folder)) if options.folder else rules_folders(config)
+    """A folder of an office is looked at beside the shipped rules, of which it speaks."""
+    folders = rules_folders(config)
+    if options.folder:
+        path = Path(options.folder)
+        folders = Folders(folders.shipped, path) if is_site(path) else Folders(path)
     return check_rules(folders.shipped, sys.stdout, site=folders.site)

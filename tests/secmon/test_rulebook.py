@@ -63,10 +63,12 @@ def test_it_takes_the_offices_own_rules_and_keeps_the_last_good_ones_on_a_mistak
         rulebook = collector.rulebook
         shipped = rulebook.current.version
 
-        write_site(site, {"overrides/lock.yaml": "screen_lock.enabled: {limits: {lock_s: {lgwan: 300}}}"})
+        limits = "screen_lock.enabled: {limits: {lock_s: {lgwan: 300, lgwann: 300}}}"
+        write_site(site, {"overrides/lock.yaml": limits})
         _until(lambda: rulebook.current.version != shipped)
         assert rulebook.current.checks["screen_lock.enabled"].limits["lock_s"].of("lgwan") == 300
         adapted = rulebook.current.version
+        _until(lambda: "name the zone 'lgwann', which the settings do not have" in caplog.text)
 
         write_site(site, {"overrides/lock.yaml": "screen_lock.enabled: {limits: {lock_s: {lgwan: soon}}}"})
         _until(lambda: bool(rulebook.trouble))

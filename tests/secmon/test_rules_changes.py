@@ -231,6 +231,17 @@ def test_an_offices_folder_is_tried_before_it_counts(
     assert "there is no check 'x.y'" in said.err
 
 
+def test_an_offices_folder_is_checked_beside_the_shipped_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = write_site(tmp_path / "trial", {"overrides/a.yaml": "x.y: {severity: low}"})
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["rules", "check", str(trial), "--data-dir", str(tmp_path)])
+
+    assert ended.value.code == 1
+    assert "trial/overrides/a.yaml:1: there is no check 'x.y'" in capsys.readouterr().out
+
+
 def test_the_guide_for_offices_shows_files_that_are_taken(tmp_path: Path) -> None:
     guide = (Path(__file__).resolve().parents[2] / "docs" / "own-rules.ja.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"^`(\w+/[\w.-]+\.yaml)`\n\n```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL))
