@@ -58,6 +58,9 @@ class Check(Struct, frozen=True, kw_only=True):
     items: Items | None = None
     key: Condition | None = None
     """Stable name of an item; present exactly when `items` is."""
+    spared: Condition | None = None
+    """About one item that fails: where this is known to hold, it passes all the same. What is not known spares nothing,
+    so that what an older agent does not tell closes no finding."""
     requires_fresh: Condition | None = None
     evidence: Condition | None = None
     """A text of what was read; never of `now`. Without it, the fields that `pass` reads."""

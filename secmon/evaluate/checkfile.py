@@ -22,7 +22,7 @@ from secmon.evaluate.syntax import ConditionError
 
 MAX_FIX_STEPS: Final = 3
 NEEDED: Final = ("id", "area", "title", "pass", "severity", "why", "fix", "examples")
-ALLOWED: Final = (*NEEDED, "applies", "when_absent", "items", "key", "requires_fresh", "limits", "evidence")
+ALLOWED: Final = (*NEEDED, "applies", "when_absent", "items", "key", "spared", "requires_fresh", "limits", "evidence")
 
 
 class CheckFile(Struct, frozen=True, kw_only=True):
@@ -35,6 +35,7 @@ class _Conditions(Struct, kw_only=True):
     items: Items | None = None
     key: Condition | None = None
     pass_: Condition | None = None
+    spared: Condition | None = None
     requires_fresh: Condition | None = None
     evidence: Condition | None = None
 
@@ -99,6 +100,7 @@ def _check(
         applies=conditions.applies,
         items=conditions.items,
         key=conditions.key,
+        spared=conditions.spared,
         requires_fresh=conditions.requires_fresh,
         evidence=conditions.evidence,
         when_absent=cast(Status, when_absent or "unknown"),
@@ -115,7 +117,8 @@ def _check(
 
 def _present(conditions: _Conditions) -> list[Condition]:
     items = conditions.items.condition if conditions.items else None
-    all_ = (conditions.applies, items, conditions.key, conditions.pass_, conditions.requires_fresh, conditions.evidence)
+    judging = (conditions.applies, items, conditions.key, conditions.pass_, conditions.spared)
+    all_ = (*judging, conditions.requires_fresh, conditions.evidence)
     return [condition for condition in all_ if condition is not None]
 
 
@@ -135,6 +138,8 @@ def _conditions(reader: Reader, fields: Mapping[str, Node], limits: Mapping[str,
     found.requires_fresh = _condition(reader, fields, "requires_fresh", scope)
     if ("items" in fields) != ("key" in fields):
         reader.wrong(1, "`items` and `key` belong together")
+    if "spared" in fields and "items" not in fields:
+        reader.wrong(fields["spared"].line, "spared: only an item of a list can be")
     if "items" in fields:
         found.items = _items(reader, fields["items"], scope)
         if found.items is None:
@@ -142,6 +147,7 @@ def _conditions(reader: Reader, fields: Mapping[str, Node], limits: Mapping[str,
         element = found.items.condition.kind.element
         scope = scope.with_name("item", element or Kind(name="none"), f"{found.items.base.path}[]")
         found.key = _timeless(reader, fields, "key", scope)
+        found.spared = _condition(reader, fields, "spared", scope)
     found.pass_ = _condition(reader, fields, "pass", scope)
     found.evidence = _timeless(reader, fields, "evidence", scope)
     return found

@@ -140,10 +140,6 @@ class Compiler:
             raise ConditionError(f"unknown function {tree.function!r}")
         typed = [self.compile(argument, scope) for argument in tree.arguments]
         _check_arguments(tree.function, function, typed)
-        for field in function.fields:
-            if field not in typed[0].kind.fields:
-                raise ConditionError(f"{tree.function}() needs a {field}, which {typed[0].path} does not have")
-            self.reads.add(f"{typed[0].path}.{field}")
         self.time_dependent |= function.needs_now
         return Typed(function.gives, _calling(function.run, [argument.run for argument in typed]))
 

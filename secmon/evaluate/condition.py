@@ -2,8 +2,8 @@
 
 What a condition may say is a strict part of CEL in which a missing field can never decide: reading one has no answer,
 and only `&&` and `||` may do without an answer, when the other side alone decides. So taking a fact away can turn an
-answer into "unknown" and into nothing else; but for the firewall's word on a port, without which the port counts as
-open (`open_to_network`).
+answer into "unknown" and into nothing else; but for what a check's `spared` reads, without which the worse answer
+stands.
 
 The library `common-expression-language` compiles every condition too, so that rule files stay true CEL, and it is the
 reference for what they mean (`reference.py`). Running is done here: handing a section of 1,000 packages to the library

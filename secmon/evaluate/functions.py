@@ -45,8 +45,6 @@ class Function(Struct, frozen=True, kw_only=True):
     needs_now: bool = False
     optional: int = 0
     """How many of the last arguments may be left out."""
-    fields: tuple[str, ...] = ()
-    """Of a record, its only argument: what it looks at."""
 
 
 def days_since(around: Surroundings, instant: datetime) -> float:
@@ -111,14 +109,6 @@ def zone_finder(networks: ZoneNetworks) -> Callable[[str], str | None] | None:
     return find
 
 
-def open_to_network(_: Surroundings, port: Mapping[str, object]) -> bool:
-    """Others may come in at this listening port: it is bound beyond the machine itself, and its firewall is not known
-    to let nobody in. Nothing known of the firewall, as from an older agent, leaves it open, the worse answer."""
-    if "reach" not in port:
-        raise UndeterminedError("ports.listening[].reach not determined")
-    return port["reach"] == "network" and port.get("firewall") != "blocked"
-
-
 def day(_: Surroundings, instant: datetime) -> str:
     return instant.date().isoformat()
 
@@ -135,9 +125,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
         takes=((STRING,), (STRING,), (STRING,)), gives=TIMESTAMP, run=end_of_support, optional=1
     ),
     "is_private": Function(takes=((STRING,),), gives=BOOL, run=is_private),
-    "open_to_network": Function(
-        takes=((Kind(name="record"),),), gives=BOOL, run=open_to_network, fields=("reach", "firewall")
-    ),
     "zone_of": Function(takes=((STRING,),), gives=STRING, run=zone_of),
     "string": Function(takes=((INT, STRING),), gives=STRING, run=string),
     "version_cmp": Function(takes=((STRING,), (STRING,)), gives=INT, run=lambda _, a, b: version_cmp(a, b)),
@@ -149,6 +136,6 @@ METHODS: Final[Mapping[str, Function]] = {
     "endsWith": Function(takes=((STRING,), (STRING,)), gives=BOOL, run=lambda _, text, part: text.endswith(part)),
 }
 REGISTERED: Final = frozenset(
-    {"days_since", "days_until", "day", "end_of_support", "is_private", "open_to_network", "version_cmp", "zone_of"}
+    {"days_since", "days_until", "day", "end_of_support", "is_private", "version_cmp", "zone_of"}
 )
 """Those that CEL does not bring itself."""

@@ -145,11 +145,15 @@ class _Desk:
         except UndeterminedError as error:
             return Verdict(check=check.id, status="unknown", reason=clean(str(error)))
         found: dict[str, Item] = {}
+        spared: dict[str, None] = {}
         for element in elements:  # type: ignore[attr-defined]  # a list, by its kind
             item = judge_item(check, check.items, check.key, frame, element)
-            if item is not None:
+            if item is not None and item.status == "pass":
+                spared[item.evidence] = None
+            elif item is not None:
                 found[item.key] = worse(found[item.key], item) if item.key in found else item
-        items, evidence = kept(found.values())
+        items, words = kept(found.values())
+        evidence = words or (clean(", ".join(spared)) if not items else "")
         statuses = {item.status for item in items}
         status: Status = "fail" if "fail" in statuses else "unknown" if statuses else "pass"
         reason = next((item.reason for item in items if item.status == "unknown"), "") if status == "unknown" else ""
@@ -167,7 +171,8 @@ def applying(condition: Condition, frame: Frame) -> Answer | str | Literal[True]
 
 
 def judge_item(check: Check, items: Items, key: Condition, frame: Frame, element: object) -> Item | None:
-    """The element as an item; None where it passes or the filters leave it out."""
+    """The element as an item; None where it passes or the filters leave it out. One that is spared passes, too, and is
+    told with what spared it."""
     frame.names["item"] = element
     undetermined = ""
     for one in items.filters:
@@ -183,6 +188,8 @@ def judge_item(check: Check, items: Items, key: Condition, frame: Frame, element
     if status == "pass":
         return None
     name, unnamed = text_of(key, frame)
+    if status == "fail" and check.spared is not None and answer_of(check.spared, frame)[0] == "pass":
+        return Item(key=name or "?", status="pass", evidence=fields_read(check.pass_.reads | check.spared.reads, frame))
     evidence = evidence_of(check, check.pass_, frame)
     return Item(key=name or "?", status=status, reason=clean(reason or unnamed), evidence=evidence)
 
@@ -207,8 +214,12 @@ def evidence_of(check: Check, condition: Condition, frame: Frame) -> str:
     text = text_of(check.evidence, frame)[0] if check.evidence else ""
     if text:
         return text
+    return fields_read(condition.reads, frame)
+
+
+def fields_read(paths: Iterable[str], frame: Frame) -> str:
     shown = []
-    for path in sorted(condition.reads):
+    for path in sorted(paths):
         value = _value_at(path, frame)
         if value is not None:
             shown.append(f"{path.partition('[].')[2] or path} = {value}")

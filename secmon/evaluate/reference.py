@@ -51,7 +51,7 @@ def _whole(check: Check) -> Mapping[str, Condition | None]:
 
 
 def _of_items(check: Check) -> Mapping[str, Condition | None]:
-    return {"key": check.key, "pass": check.pass_, "evidence": check.evidence}
+    return {"key": check.key, "pass": check.pass_, "spared": check.spared, "evidence": check.evidence}
 
 
 def _elements(check: Check, frame: Frame) -> Iterable[object]:

@@ -80,7 +80,7 @@ def _frame(check: Check, rules: RuleSet, facts: Mapping[str, object]) -> Frame:
 
 def _conditions(check: Check, frame: Frame) -> Iterator[tuple[str, Callable[[], None]]]:
     whole = {"applies": check.applies, "requires_fresh": check.requires_fresh}
-    per_item = {"key": check.key, "pass": check.pass_, "evidence": check.evidence}
+    per_item = {"key": check.key, "pass": check.pass_, "spared": check.spared, "evidence": check.evidence}
     if check.items is None:
         whole.update(per_item)
     else:

@@ -58,6 +58,7 @@ def _judging(check: Check | None) -> object:
         check.items.condition if check.items else None,
         check.key,
         check.pass_,
+        check.spared,
         check.requires_fresh,
         check.evidence,
     )

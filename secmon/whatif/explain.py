@@ -102,6 +102,7 @@ def _conditions(check: Check) -> dict[str, str]:
         "items": check.items.condition if check.items else None,
         "key": check.key,
         "pass": check.pass_,
+        "spared": check.spared,
         "requires_fresh": check.requires_fresh,
     }
     return {name: condition.source for name, condition in found.items() if condition is not None}
@@ -156,6 +157,7 @@ _WORDS: Final[Mapping[str, Text]] = {
     "items": Text(ja="調べる一覧", en="about each of"),
     "key": Text(ja="一覧の項目の名前", en="named by"),
     "pass": Text(ja="適合の条件", en="passes where"),
+    "spared": Text(ja="不適合としない条件", en="spared where"),
     "requires_fresh": Text(ja="情報の新しさの条件", en="fresh where"),
     "profile": Text(ja="プロファイル", en="profile"),
     "no_profile": Text(ja="なし（すべての項目を調べます）", en="none (every check is asked)"),

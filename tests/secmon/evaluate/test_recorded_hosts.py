@@ -49,6 +49,7 @@ def test_what_the_firewall_lets_nobody_reach_is_no_finding(rules: RuleSet) -> No
     """VNC and SNMP of that server wait for the network behind a closed firewall; its database is open to some."""
     found = verdicts("windows-server-2019-ja", rules)
     assert [found[f"ports.exposed-{name}"].status for name in ("high-risk", "snmp")] == ["pass", "pass"]
+    assert found["ports.exposed-snmp"].evidence == "firewall = blocked, port = 161, protocol = udp"
     assert [item.key for item in found["ports.exposed-database"].items] == ["tcp/1433"]
 
 

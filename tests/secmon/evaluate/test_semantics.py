@@ -272,7 +272,10 @@ def test_a_filter_without_an_answer_is_an_unknown_item_unless_another_filter_lea
 
 def test_a_port_is_open_unless_its_firewall_is_known_to_let_nobody_in(write_check: Write) -> None:
     folder = write_check(
-        items="ports.listening.filter(port, open_to_network(port))", key="string(item.port)", pass_="false"
+        items='ports.listening.filter(port, port.reach == "network")',
+        key="string(item.port)",
+        pass_="item.port == 1",
+        spared='item.firewall == "blocked"',
     )
     open_ = {"reach": "network", "protocol": "tcp", "address": "::"}
     known = {22: "allowed", 23: "restricted", 24: "blocked", 25: None}
@@ -288,6 +291,20 @@ def test_a_port_is_open_unless_its_firewall_is_known_to_let_nobody_in(write_chec
         ("25", "fail", ""),
         ("27", "unknown", "ports.listening[].reach not determined"),
     ]
+
+
+def test_a_check_that_passes_only_since_something_is_spared_says_so(write_check: Write) -> None:
+    folder = write_check(
+        items="ports.listening", key="string(item.port)", pass_="item.port == 1", spared='item.firewall == "blocked"'
+    )
+    shut = {"port": 24, "firewall": "blocked"}
+
+    def of(*listening: object) -> Verdict:
+        return judged(folder, machine(ports=SectionState(status="ok", facts={"listening": listening})))
+
+    assert (of(shut).status, of(shut).evidence) == ("pass", "firewall = blocked, port = 24")
+    assert of(shut, {"port": 25}).evidence == ""
+    assert of({"port": 1, "firewall": "blocked"}).evidence == ""
 
 
 def test_all_and_exists_answer_when_one_element_decides_whatever_the_order(write_check: Write) -> None:
