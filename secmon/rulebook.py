@@ -61,7 +61,7 @@ def read(folders: Folders, articles: Articles = MappingProxyType({})) -> Rules:
         checks=checks,
         frameworks=with_articles(load_frameworks(folders.shipped, checks), articles),
         alerts=load_alert_rules(folders.shipped),
-        questions=load_questions(folders.shipped),
+        questions=load_questions(*folders),
         threats=load_threats(folders.shipped, checks),
     )
 

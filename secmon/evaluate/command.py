@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +14,7 @@ from secmon.evaluate.judge import judge
 from secmon.evaluate.mistakes import Mistake, RulesError
 from secmon.evaluate.model import Verdict
 from secmon.evaluate.proofs import unproven
+from secmon.evaluate.questions import load_questions
 from secmon.evaluate.reference import disagreements
 from secmon.evaluate.ruleset import RuleSet, load_examples
 from secmon.evaluate.threats import load_threats
@@ -28,7 +30,7 @@ def check_rules(folder: Path, out: TextIO, site: Path | None = None) -> int:
         rules, examples = load_examples(folder, site)
     except RulesError as error:
         return _told(error.mistakes, out)
-    mistakes = list(_wrong_frameworks(folder, rules))
+    mistakes = _wrong_frameworks(folder, site, rules)
     mistakes += _wrong_alerts(folder)
     mistakes += wrong_examples(rules, examples)
     mistakes += unproven(rules, examples)
@@ -60,12 +62,17 @@ def _set_aside(rules: RuleSet, out: TextIO) -> int:
     return 1
 
 
-def _wrong_frameworks(folder: Path, rules: RuleSet) -> list[Mistake]:
+def _wrong_frameworks(folder: Path, site: Path | None, rules: RuleSet) -> list[Mistake]:
     """Of threats, too: both name checks and questions."""
     mistakes: list[Mistake] = []
-    for load in (load_frameworks, load_threats):
+    loads: tuple[Callable[[], object], ...] = (
+        partial(load_questions, folder, site),
+        partial(load_frameworks, folder, rules),
+        partial(load_threats, folder, rules),
+    )
+    for load in loads:
         try:
-            load(folder, rules)
+            load()
         except RulesError as error:
             mistakes += [each for each in error.mistakes if each not in mistakes]
     return mistakes

@@ -11,7 +11,10 @@ from secmon.evaluate.bounded import MAX_ENTRIES, listed, read_bounded
 from secmon.evaluate.mistakes import Mistake
 
 MAX_FILES: Final = 1000
-SITE_PATTERNS: Final = ("checks/*/*.yaml", "overrides/*.yaml", "lists/*.yaml", "profiles/*.yaml", "lifecycle/*.yaml")
+SITE_PATTERNS: Final = (
+    *("checks/*/*.yaml", "overrides/*.yaml", "lists/*.yaml", "profiles/*.yaml", "lifecycle/*.yaml"),
+    "attestations/*.yaml",
+)
 """What is read of the office's own folder."""
 
 

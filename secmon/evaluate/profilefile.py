@@ -66,7 +66,8 @@ def _pick(reader: Reader, node: Node, what: str, checks: Mapping[str, Check]) ->
     fields = reader.mapping(node, what, allowed=("areas", "severities", "checks"))
     if not fields:
         reader.wrong(node.line, f"{what}: one of areas, severities, checks is needed")
-    picked = {name: reader.strings(each, f"{what}.{name}") for name, each in fields.items()}
+    known = {name: each for name, each in fields.items() if name in Pick.__struct_fields__}
+    picked = {name: reader.strings(each, f"{what}.{name}") for name, each in known.items()}
     for name, allowed in (("areas", AREAS), ("severities", SEVERITIES)):
         for value in picked.get(name, ()):
             if value not in allowed:

@@ -28,17 +28,18 @@ class Question(Struct, frozen=True, kw_only=True):
     months: int = YEARLY
 
 
-def load_questions(folder: Path) -> dict[str, Question]:
-    """By id, those in `attestations/` of the rules folder; raises RulesError with every mistake."""
+def load_questions(folder: Path, site: Path | None = None) -> dict[str, Question]:
+    """By id, those in `attestations/` of the rules folder, then the office's; raises RulesError with every mistake."""
     mistakes: list[Mistake] = []
     found: dict[str, Question] = {}
-    for path in listed(folder / FOLDER, "*.yaml"):
-        reader = Reader(f"{folder.name}/{FOLDER}/{path.name}")
-        for line, question in _read(path, reader):
-            if question.id in found:
-                reader.wrong(line, f"the question {question.id!r} is there already")
-            found[question.id] = question
-        mistakes += reader.mistakes
+    for source in filter(None, (folder, site)):
+        for path in listed(source / FOLDER, "*.yaml"):
+            reader = Reader(f"{source.name}/{FOLDER}/{path.name}" if source is folder else str(path))
+            for line, question in _read(path, reader):
+                if question.id in found:
+                    reader.wrong(line, f"the question {question.id!r} is there already")
+                found[question.id] = question
+            mistakes += reader.mistakes
     if mistakes:
         raise RulesError(mistakes)
     return found

@@ -210,3 +210,13 @@ def test_the_settings_name_the_articles_of_the_office(terminal: Terminal) -> Non
     terminal.settings('[articles.soumu-guideline]\n"9.8" = "第41条"\n')
     assert terminal("framework", "show") == 2
     assert "[articles.soumu-guideline]:1: there is no control '9.8'" in terminal.complaint
+
+
+def test_a_question_in_the_offices_own_folder_is_asked_like_any_other(terminal: Terminal) -> None:
+    own = terminal.office.config.folder / "rules" / "attestations"
+    own.mkdir(parents=True)
+    asked = "questions:\n  - {id: keys, title: {ja: 鍵, en: Keys}, question: {ja: 数えましたか。, en: Counted?}}\n"
+    (own / "town.yaml").write_text(asked, encoding="utf-8")
+
+    assert terminal("attest", "add", "keys", "--answer", "yes", *WHO) == 0
+    assert terminal.json("attest", "list")[-1]["asked"] == "数えましたか。"

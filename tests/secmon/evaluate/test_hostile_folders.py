@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from secmon.alerts.rules import read_alert_rule
@@ -277,6 +277,7 @@ def readers(data: bytes) -> Iterator[tuple[object, Reader]]:
 
 
 @given(FILES | st.binary(max_size=200))
+@example(b"include:\n  id: x\n")
 @MANY
 def test_any_file_is_read_or_refused_by_every_reader(data: bytes) -> None:
     for found, reader in readers(data):

@@ -53,3 +53,19 @@ def test_it_names_every_mistake_with_its_line(tmp_path: Path) -> None:
 
 def test_a_folder_without_questions_has_none(tmp_path: Path) -> None:
     assert load_questions(tmp_path) == {}
+
+
+def test_the_office_asks_more_and_replaces_nothing(tmp_path: Path, rules_folder: Path) -> None:
+    site = tmp_path / "own"
+    (site / "attestations").mkdir(parents=True)
+    file = site / "attestations" / "town.yaml"
+    file.write_text(
+        "questions:\n  - {id: keys, title: {ja: 鍵, en: Keys}, question: {ja: 数えましたか。, en: Counted?}}\n"
+    )
+    assert list(load_questions(rules_folder, site)) == [*load_questions(rules_folder), "keys"]
+    assert load_questions(rules_folder, tmp_path / "none") == load_questions(rules_folder)
+
+    file.write_text(file.read_text().replace("id: keys", "id: training"))
+    with pytest.raises(RulesError, match="the question 'training' is there already") as caught:
+        load_questions(rules_folder, site)
+    assert caught.value.mistakes[0].file == str(file)
