@@ -181,7 +181,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "section_undecodable": _("この版の secmon では読めない形式です", "Of a shape that this version cannot read"),
     "section_unknown": _("不明な状態です", "Of an unknown status"),
     "collected": _("{when} 取得", "read {when}"),
-    "undetermined": _("値を読み取れなかった項目", "Not determined"),
+    "undetermined": _("この機器から報告のない項目", "Not determined"),
     "rows": _("{count} 件", "{count} rows"),
     "rows_left_out": _(
         "先頭の {shown} 件を表示しています（全 {count} 件）。すべては API で取得できます。",

@@ -262,7 +262,7 @@ def test_it_shows_facts_with_their_names_and_what_could_not_be_read(browser: Bro
     page = browser.page("/hosts/sv-1")
     assert "16.0 GiB" in page
     assert "<td>ネットワーク</td>" in page
-    assert "値を読み取れなかった項目" in page
+    assert "この機器から報告のない項目" in page
     assert "権限が足りず読み取れません" in page
 
 
