@@ -19,13 +19,13 @@ from secmon.evaluate.frameworks import Framework
 from secmon.evaluate.ruleset import RuleSet
 from secmon.notify.queue import Letter, enqueue
 from secmon.notify.render import render
+from secmon.store import turns
 from secmon.store.database import Database
 from secmon.store.schema import dispatches
 
 MARGIN = 10_000
 """Transitions that may become visible after later ones did: PostgreSQL numbers them before they are committed."""
 REST = timedelta(minutes=1)
-_LOCK = 0x5EC_0A1E  # any number of our own: one dispatcher at a time on PostgreSQL
 
 
 class Dispatcher:
@@ -78,8 +78,7 @@ class Dispatcher:
 
 def take_turn(connection: Connection) -> None:
     """Only one transaction at a time decides upon transitions; SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    turns.take(connection, "dispatch")
 
 
 def dispatch(

@@ -19,7 +19,7 @@ from secmon.config import Config
 from secmon.errors import Failure
 from secmon.ingest import pools
 from secmon.ingest.admission import Refused, refusal
-from secmon.store import audit
+from secmon.store import audit, turns
 from secmon.store.database import Database
 from secmon.store.hosts import POOL, create_host, find_host
 from secmon.store.ledger import adopt
@@ -106,6 +106,7 @@ def _check_texts(request: wire.EnrollmentRequest) -> None:
 
 
 def _decide(connection: Connection, request: wire.EnrollmentRequest, address: str, now: datetime) -> tuple[str, str]:
+    turns.take(connection, "enrollment")  # two that ask at once must see each other
     key_id = wire.key_id(request.public_key)
     known = connection.execute(
         sa.select(agents.c.revoked_at, agent_keys.c.revoked_at.label("key_revoked_at"))

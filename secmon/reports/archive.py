@@ -17,13 +17,13 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.reports.model import MonthlyReport
 from secmon.reports.month import Month
+from secmon.store import turns
 from secmon.store.schema import archived_reports
 
 KIND = "monthly"
 FIRST = bytes(32)
 """What the first report's hash is chained to."""
 
-_LOCK = 0x5EC_0_A5C  # any number, the same in every process
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder(MonthlyReport).decode
 
@@ -82,8 +82,7 @@ def closing(connection: Connection, month: Month, known_at: datetime) -> datetim
 
 def lock(connection: Connection) -> None:
     """Until this transaction ends nobody else adds to the archive. On SQLite a writer is alone anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    turns.take(connection, "archive")
 
 
 def append(connection: Connection, report: MonthlyReport, *, created_at: datetime, renderer: str) -> Archived:

@@ -12,9 +12,9 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.attestations.model import Answer, Attestation
 from secmon.exceptions.model import fiscal_year
+from secmon.store import turns
 from secmon.store.schema import attestations
 
-_LOCK: Final = 0x5EC_0A77  # any number of our own: one hand at these records at a time on PostgreSQL
 _DAYS: Final = ("attested_on", "due_on")
 
 
@@ -74,8 +74,7 @@ def read_all(connection: Connection) -> list[Attestation]:
 
 def lock(connection: Connection) -> None:
     """SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    turns.take(connection, "attestations")
 
 
 def _next_number(connection: Connection, prefix: str) -> str:

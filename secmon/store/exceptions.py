@@ -15,10 +15,10 @@ from sqlalchemy.engine import Connection, Row
 
 from secmon.evaluate.model import Item, Standing
 from secmon.exceptions.model import COVERED, Cover, Kind, Record, Register, Scope, failing_items, standing
+from secmon.store import turns
 from secmon.store.results import decode_items
 from secmon.store.schema import asset_findings, exceptions, findings, results
 
-_LOCK: Final = 0x5EC_0E8C  # any number of our own: one hand at the register at a time on PostgreSQL
 _LETTERS: Final[Mapping[Kind, str]] = {"exception": "E", "dispute": "D"}
 
 
@@ -125,8 +125,7 @@ def covers_of(
 
 def lock(connection: Connection) -> None:
     """SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    turns.take(connection, "exceptions")
 
 
 def _next_number(connection: Connection, prefix: str) -> str:

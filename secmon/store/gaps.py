@@ -5,20 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from secmon.ledger.gaps import NEVER_REPORTED
-from secmon.store import exceptions
+from secmon.store import exceptions, turns
 from secmon.store.hosts import is_stored
 from secmon.store.results import DUE_DAYS, Cause
 from secmon.store.schema import asset_findings, assets, contacts, host_assets, hosts, transitions
 from secmon.store.settling import settle_assets
 
-_LOCK: Final = 0x5EC_06A9  # any number of our own; taken last of all locks, so that nobody waits in a circle
 _attributes = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -59,8 +58,7 @@ def since() -> sa.ColumnElement[datetime]:
 
 def settle_gaps(connection: Connection, now: datetime, grace_days: int, cause: Cause) -> tuple[int, int]:
     """Findings follow the ledger; how many were opened and resolved. A change of the grace closes nothing."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    turns.take(connection, "gaps")  # last of all, so that nobody waits in a circle
     silent = connection.execute(sa.select(assets, since().label("since")).where(is_silent(now))).all()
     present = unresolved(connection)
     known = {row.asset_id for row in present}

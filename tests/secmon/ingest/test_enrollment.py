@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -57,6 +58,16 @@ def test_it_enrolls_a_new_machine_into_the_tokens_zone(collector: Collector) -> 
         assert connection.execute(sa.select(host_attributes.c.name, host_attributes.c.value)).all() == [
             ("zone", "lgwan")
         ]
+
+
+def test_it_lets_only_one_of_many_in_that_claim_one_serial_number_at_once(collector: Collector) -> None:
+    agents = [BareAgent(collector, f"pc{number}") for number in range(8)]
+    tokens = [agent.token() for agent in agents]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda agent, token: agent.enroll(token, serial="SN-0815").status, agents, tokens))
+
+    assert sorted(answers) == [200] + [202] * 7
 
 
 def test_it_counts_one_use_however_often_the_same_key_asks(collector: Collector) -> None:
