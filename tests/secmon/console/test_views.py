@@ -154,11 +154,14 @@ def test_it_links_by_name_only_where_the_name_is_plain() -> None:
 def test_it_has_every_word_that_a_template_asks_for_and_no_other() -> None:
     source = "".join(file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.glob("*.html")))
     asked = set(re.findall(r'\bt\(\s*["\']([a-z0-9_]+)["\']', source))
-    assert asked - set(WORDS) == {"cause_", "section_", "cover_"}
+    assert asked - set(WORDS) == {"cause_", "section_", "cover_", "means_", "kept_", "answer_"}
     built = (
         "cause_",
         "section_",
         "cover_",
+        "means_",
+        "kept_",
+        "answer_",
         "excepted",
         "error_",
         "pass",
