@@ -119,7 +119,7 @@ class Listener:
     async def _report(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             key = await self._known_key(scope)
-            body = await self._body(scope, receive)
+            body = await self._body(scope, receive, wire.MAX_WIRE_BYTES)
             started = time.perf_counter()
             received_at = self._clock()
             if len(body) <= SMALL_BYTES:
@@ -155,7 +155,7 @@ class Listener:
         return outcome
 
     async def _enroll(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
-        body = await self._body(scope, receive)
+        body = await self._body(scope, receive, wire.MAX_WIRE_BYTES)
         answer = await asyncio.to_thread(self._enrollment.request, body, address, self._clock())
         await _answer(send, 200 if answer.status == "enrolled" else 202, wire.encode(answer),
                       wire.ACK_CONTENT_TYPE.encode())  # fmt: skip
@@ -177,7 +177,7 @@ class Listener:
             log.exception("cannot look up a key")
             raise Refused("busy", 503) from None
 
-    async def _body(self, scope: Scope, receive: Receive, max_bytes: int = wire.MAX_WIRE_BYTES) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, max_bytes: int) -> bytes:
         """The whole body within its limits of size and time; all bodies that are not yet answered are bounded, too."""
         announced = _header(scope, b"content-length")
         if announced is not None and (not announced.isdigit() or int(announced) > max_bytes):

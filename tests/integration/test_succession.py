@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import ssl
 import subprocess  # noqa: TID251 — the agents and the commands are processes
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -52,6 +54,30 @@ def where(folder: Path) -> identity.Identity:
     return found
 
 
+def until(holds: Callable[[], bool], limit_s: float = 60) -> None:
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def offers(collector: Collector) -> bool:
+    return collector._writer.next_ca is not None
+
+
+def serves(collector: Collector, ca: bytes) -> bool:
+    """Whoever trusts this CA alone gets through."""
+    context = ssl.create_default_context(cadata=ca)
+    try:
+        with (
+            socket.create_connection(collector.started.ingest, 30) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1"),
+        ):
+            return collector.certificates.ca_der == ca
+    except ssl.SSLCertVerificationError:
+        return False
+
+
 def test_an_agent_takes_the_successor_and_goes_on_when_it_takes_over(collector: Collector, tmp_path: Path) -> None:
     folder = enrolled(collector, tmp_path / "agent")
     before = where(folder).ca
@@ -59,7 +85,7 @@ def test_an_agent_takes_the_successor_and_goes_on_when_it_takes_over(collector: 
     assert secmon(collector, "ca", "renew").returncode == 0
     assert "trusted by 0 of 1" in secmon(collector, "ca", "show").stdout
     assert "do not trust the successor yet" in secmon(collector, "ca", "switch").stderr
-    time.sleep(1)
+    until(lambda: offers(collector))
 
     assert [agent(folder, "once").stdout for _ in range(2)] == ["1 delivered\n"] * 2
 
@@ -69,13 +95,13 @@ def test_an_agent_takes_the_successor_and_goes_on_when_it_takes_over(collector: 
     assert known is not None
     assert known.told_ca == wire.ca_mark(where(folder).next_ca)
     assert secmon(collector, "ca", "switch").returncode == 0
-    time.sleep(1)
+    until(lambda: serves(collector, where(folder).next_ca))
     assert agent(folder, "once").stdout == "1 delivered\n"
     assert collector.certificates.ca_der == where(folder).next_ca
     assert BareAgent(collector).enroll().status == 200  # whoever comes now trusts the new one alone
 
     assert secmon(collector, "ca", "renew").returncode == 0  # and once more
-    time.sleep(1)
+    until(lambda: offers(collector))
     assert agent(folder, "once").stdout == "1 delivered\n"
     assert where(folder).ca == collector.certificates.ca_der
     assert where(folder).next_ca not in (b"", where(folder).ca, before)
